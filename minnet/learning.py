@@ -1,0 +1,132 @@
+"""What a chain of layers needs in order to learn, beside the mathematics.
+
+Its loss and optimizer, what the optimizer remembers, and which step was the last one
+that could be taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minnet.checks import Array
+from minnet.equation import latex
+from minnet.layers import Layer
+from minnet.losses import Loss
+from minnet.optimizers import Optimizer, State
+from minnet.structure import Chain
+
+
+class Learner(Chain):
+    """A chain with a loss and an optimizer; Network adds how it learns."""
+
+    _memory: State | None = None  # the optimizer's, None before its first step
+    _diverged: Array | None = None  # the number of the step, -1 for none: () or (nets,)
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        loss: Loss,
+        optimizer: Optimizer,
+        dtype: Any,
+        name: str | None,
+    ) -> None:
+        self.loss = loss
+        self.optimizer = optimizer
+        super().__init__(layers, dtype, name)
+
+    @property
+    def loss(self) -> Loss:
+        """How far an output is from what was expected; assign another at any time."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss: Loss) -> None:
+        if not isinstance(loss, Loss):
+            raise TypeError(f"loss must be a Loss such as SquaredError(), not {loss!r}")
+        self._loss = loss
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """How a gradient becomes a step; assigning another one makes it start afresh."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an Optimizer such as SGD(0.1), not {optimizer!r}")
+        self._optimizer, self._memory = optimizer, None
+
+    @property
+    def alpha(self) -> float:
+        """The optimizer's learning rate; assigning it keeps what the optimizer remembers."""
+        return self._optimizer.alpha  # type: ignore[no-any-return]
+
+    @alpha.setter
+    def alpha(self, alpha: float) -> None:
+        self._optimizer = self._optimizer.with_alpha(alpha)
+
+    @property
+    def diverged(self) -> Any:
+        """The step (from 0) at which learning last stopped, for want of a finite number.
+
+        That is the number of the fact, in the first epoch. None if it did not stop;
+        for a crowd (nets,), -1 for nets that did not.
+        """
+        if self._diverged is None:
+            return None
+        if self._diverged.ndim:
+            return self._diverged.copy()
+        return None if self._diverged < 0 else int(self._diverged)
+
+    def _start_learning(self, start: Callable[[Array], State]) -> None:
+        self._diverged = np.full(self._flat.shape[:-1], -1)
+        if self._memory is None:
+            self._memory = start(self._flat)
+
+    def _flatten(self, gradients: Mapping[str, Array]) -> Array:
+        """The gradients in the order of the flat array."""
+        lead = self._flat.shape[:-1]
+        rows = [np.empty((*lead, 0), self.dtype)]
+        for key, shape in self.shapes.items():
+            gradient = gradients.get(key)
+            if gradient is None or gradient.shape != lead + shape:
+                came = "none" if gradient is None else f"shape {gradient.shape}"
+                raise ValueError(
+                    f"backprop must give {key} a gradient of shape {lead + shape}, but gave {came}"
+                )
+            rows.append(gradient.reshape(*lead, -1))
+        return np.concatenate(rows, axis=-1)
+
+    def _take_step(self, number: int, finite: Array, p: Array, memory: State) -> Array:
+        """Make the step where it is finite; say which nets go on learning: () or (nets,)."""
+        assert self._diverged is not None and self._memory is not None
+        learning = (self._diverged < 0) & finite
+        np.copyto(self._flat, p, where=learning[..., None])
+        for key, array in memory.items():
+            np.copyto(self._memory[key], array, where=learning[..., None])
+        self._diverged[(self._diverged < 0) & ~learning] = number
+        return learning
+
+    def _forget(self) -> None:
+        self._memory = None
+        super()._forget()
+
+    def member(self, i: int) -> Self:
+        twin = super().member(i)
+        if self._memory is not None:
+            twin._memory = {key: array[i].copy() for key, array in self._memory.items()}
+        twin._diverged = None
+        return twin
+
+    def latex(self, digits: int = 4) -> str:
+        """The equation of the network with its numbers, as LaTeX."""
+        return latex(self, digits)
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\nlearns by {self.loss!r} and {self.optimizer!r}"

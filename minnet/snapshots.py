@@ -1,0 +1,74 @@
+"""A network as it was, kept in memory: one copy of the flat array and a few references.
+
+Restoring works in place, on the same network and layer objects, as often as wanted.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minnet.learning import Learner
+from minnet.structure import Structure, structure
+
+
+class Snapshot:
+    """Everything that learning or a change of structure can change in a network."""
+
+    def __init__(self, net: Learner) -> None:
+        self._net = net
+        self._structure = structure(net)
+        self._flat = net._flat.copy()
+        self._learning = {chain: _learning(chain) for chain in _chains(net)}
+
+    def restore(self) -> None:
+        """Bring the network back to this, as often as you like."""
+        if structure(self._net) != self._structure:
+            for chain in {**self._learning, **dict.fromkeys(_chains(self._net))}:
+                if chain is self._net or chain._home is None or self._net in chain._and_above():
+                    chain.layers = ()
+            self._put_back(self._net, self._structure)
+            self._structure = structure(self._net)
+        self._net._flat[...] = self._flat
+        for chain, learning in self._learning.items():
+            chain.__dict__.update(copy.deepcopy(learning))
+
+    def _put_back(self, chain: Learner, items: Structure) -> None:
+        layers = []
+        for item in items:
+            layer, inside = item if isinstance(item, tuple) else (item, None)
+            if layer._home is not None:  # meanwhile it has found another place
+                original, layer = layer, layer.copy()
+                if inside is not None:
+                    self._learning[layer] = self._learning.pop(original)
+            if inside is not None:
+                layer.layers = ()
+                self._put_back(layer, inside)
+            layers.append(layer)
+        chain.layers = layers  # type: ignore[assignment]  # mypy: any iterable may be assigned
+
+
+def _chains(net: Learner) -> Iterator[Learner]:
+    yield net
+    for layer in net.layers:
+        if isinstance(layer, Learner):
+            yield from _chains(layer)
+
+
+def _learning(chain: Learner) -> dict[str, Any]:
+    """Loss and optimizer, whose settings are read-only, and what learning writes."""
+    written = {key: getattr(chain, key) for key in ("_memory", "_diverged")}
+    return {**copy.deepcopy(written), "_loss": chain._loss, "_optimizer": chain._optimizer}
+
+
+@contextmanager
+def unchanged_by_errors(net: Learner) -> Iterator[None]:
+    """Whatever is raised inside leaves the network as it was."""
+    before = Snapshot(net)
+    try:
+        yield
+    except BaseException:
+        before.restore()
+        raise

@@ -1,0 +1,1 @@
+"""Looking at a network: nothing below imports what is here."""
