@@ -106,7 +106,7 @@ def float_type(dtype: object) -> np.dtype[Any]:
         raise TypeError(f"dtype must be float32 or float64, not {brief(dtype)}") from None
     if result not in (np.float32, np.float64):
         raise ValueError(f"dtype must be float32 or float64, not {result}")
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def generator(rng: object) -> np.random.Generator:

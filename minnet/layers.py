@@ -9,9 +9,9 @@ where `gradients` holds dL/dp for every parameter p by name. `cache` is whatever
 forward wants backprop to know; nothing is kept in the layer, so a second
 forward cannot spoil the first one's backprop.
 
-The same lines serve one fact (n,), a batch of facts (batch, n), and a crowd of
-nets: parameters with one more axis in front, inputs (batch, n) or
-(nets, batch, n), outputs (nets, batch, m). Two helpers bridge the three.
+The same lines serve one fact (n,), a batch (batch, n), and a crowd of nets: parameters
+with one more axis in front, inputs (batch, n) or (nets, batch, n), outputs
+(nets, batch, m). Two helpers bridge the three.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from minnet.elementwise import ScalarFunction, elementwise
 from minnet.initializers import Initializer, normal
 from minnet.parameters import Parameter, Parametric
 
-Back: TypeAlias = tuple[Array | None, dict[str, Array]]  # dL/dx and {name: dL/dparameter}
+Back: TypeAlias = tuple[Any, dict[str, Array]]  # dL/dx (or None) and {name: dL/dparameter}
 
 
 def along_batch(v: Array) -> Array:
@@ -55,8 +55,6 @@ class Layer(Parametric):
 
     Examples
     --------
-    A layer that scales each input:
-
     >>> class Scale(Layer):
     ...     s = Parameter()
     ...     def __init__(self, n, name=None):
@@ -92,9 +90,6 @@ class Identity(Layer):
     >>> Identity()([3, 5])
     array([3., 5.])
     """
-
-    def __init__(self, name: str | None = None) -> None:
-        super().__init__(name=name)
 
     def forward(self, x: Array) -> tuple[Array, None]:
         return +x, None
@@ -162,9 +157,8 @@ class Map(Layer):
     Parameters
     ----------
     f, dfdx : callable
-        A scalar function and its derivative. Functions of whole arrays
-        (``np.tanh``), of scalars only (``lambda x: 1 if x > 0 else 0``) and
-        constants (``lambda x: 1``) all work.
+        A scalar function and its derivative, whether for whole arrays (``np.tanh``), for
+        scalars only (``lambda x: 1 if x > 0 else 0``) or constant (``lambda x: 1``).
     name : str, optional
 
     Raises
@@ -249,10 +243,9 @@ class LeakyReLU(Activation):
 class Sigmoid(Activation):
     r"""f(x) = 1 / (1 + exp(-x)); f'(x) = f(x) f(-x).
 
-    Of exp(x) and exp(-x) one is at most 1, and only that one, e = exp(-|x|), is
-    computed: f(x) = 1 / (1 + e) for x >= 0 and e / (1 + e) below, so that f keeps its
-    relative accuracy in both tails; and f(x) f(-x) = e / (1 + e)^2 on either side.
-    (min(x, -x) is -\|x\|, written so that complex steps go through it.)
+    With e = exp(-\|x\|), which cannot overflow, f(x) = 1 / (1 + e) for x >= 0 and e / (1 + e)
+    below, accurate far into both tails; f'(x) = e / (1 + e)^2. (min(x, -x) is -\|x\|, written
+    so that complex steps go through it.)
 
     >>> Sigmoid()([-38, 0])
     array([3.13913279e-17, 5.00000000e-01])
@@ -270,8 +263,7 @@ class Sigmoid(Activation):
 class Tanh(Activation):
     """f(x) = tanh(x); f'(x) = 1 / cosh(x)^2.
 
-    With e = exp(-2|x|), 1 / cosh(x)^2 = 4 e / (1 + e)^2, which stays accurate where
-    1 - tanh(x)^2 cancels: at x = 19 that is 0 already.
+    With e = exp(-2|x|) that is 4 e / (1 + e)^2, accurate where 1 - tanh(x)^2 has cancelled.
 
     >>> Tanh()([0, 1])
     array([0.        , 0.76159416])

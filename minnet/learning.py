@@ -22,8 +22,10 @@ from minnet.structure import Chain
 class Learner(Chain):
     """A chain with a loss and an optimizer; Network adds how it learns."""
 
-    _memory: State | None = None  # the optimizer's, None before its first step
-    _diverged: Array | None = None  # the number of the step, -1 for none: () or (nets,)
+    _memory: Any = None  # the optimizer's State, None before its first step
+    _diverged: Any = (
+        None  # () or (nets,): the number of the step, -1 for none; None before learning
+    )
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Learner(Chain):
     @property
     def alpha(self) -> float:
         """The optimizer's learning rate; assigning it keeps what the optimizer remembers."""
-        return self._optimizer.alpha  # type: ignore[no-any-return]
+        return self._optimizer.alpha
 
     @alpha.setter
     def alpha(self, alpha: float) -> None:
@@ -100,15 +102,18 @@ class Learner(Chain):
             rows.append(gradient.reshape(*lead, -1))
         return np.concatenate(rows, axis=-1)
 
-    def _take_step(self, number: int, finite: Array, p: Array, memory: State) -> Array:
-        """Make the step where it is finite; say which nets go on learning: () or (nets,)."""
-        assert self._diverged is not None and self._memory is not None
-        learning = (self._diverged < 0) & finite
-        np.copyto(self._flat, p, where=learning[..., None])
+    def _take_step(self, number: int, loss: Array, p: Array, memory: State) -> Any:
+        """Make the step where it is finite; the loss, inf where it was not made."""
+        taken = (self._diverged < 0) & np.isfinite(loss) & np.isfinite(p).all(axis=-1)
+        np.copyto(self._flat, p, where=taken[..., None])
         for key, array in memory.items():
-            np.copyto(self._memory[key], array, where=learning[..., None])
-        self._diverged[(self._diverged < 0) & ~learning] = number
-        return learning
+            np.copyto(self._memory[key], array, where=taken[..., None])
+        self._diverged[(self._diverged < 0) & ~taken] = number
+        losses = np.where(taken, loss, np.inf)
+        return losses if losses.ndim else losses.item()
+
+    def _all_diverged(self) -> bool:
+        return bool((self._diverged >= 0).all())
 
     def _forget(self) -> None:
         self._memory = None

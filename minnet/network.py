@@ -11,7 +11,7 @@ import numpy as np
 
 from minnet.checks import Array
 from minnet.facts import Fact, facts_for
-from minnet.layers import Layer
+from minnet.layers import Back, Layer
 from minnet.learning import Learner
 from minnet.losses import Loss, SquaredError
 from minnet.optimizers import SGD, Optimizer
@@ -29,9 +29,7 @@ class Network(Learner):
     layers : sequence of Layer
         Networks too. A layer has one place only; put a ``.copy()`` in a second one.
     loss : Loss
-        SquaredError() by default.
     optimizer : Optimizer
-        SGD(0.1) by default.
     dtype : float64 or float32
         For all parameters and results.
     name : str, optional
@@ -55,12 +53,12 @@ class Network(Learner):
         self,
         layers: Iterable[Layer] = (),
         *,
-        loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
+        loss: Loss = SquaredError(),  # noqa: B008  # losses and optimizers are read-only
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008
         dtype: Any = np.float64,
         name: str | None = None,
     ) -> None:
-        super().__init__(layers, loss or SquaredError(), optimizer or SGD(0.1), dtype, name)
+        super().__init__(layers, loss, optimizer, dtype, name)
 
     def forward(self, x: Array) -> tuple[Array, list[Any]]:
         caches = []
@@ -69,9 +67,7 @@ class Network(Learner):
             caches.append(cache)
         return x, caches
 
-    def backprop(
-        self, dy: Array | None, caches: list[Any], inputs: bool = True
-    ) -> tuple[Array | None, dict[str, Array]]:
+    def backprop(self, dy: Array, caches: list[Any], inputs: bool = True) -> Back:
         gradients: dict[str, Array] = {}
         for i in reversed(range(len(self.layers))):
             dy, own = self.layers[i].backprop(dy, caches[i], inputs or i > 0)
@@ -118,12 +114,8 @@ class Network(Learner):
                 loss = self.loss.forward(y, expected)
                 dy = self.loss.backprop(y, expected)
                 _, gradients = self.backprop(dy, caches, inputs=False)
-                p, memory = self.optimizer.update(
-                    self._flat, self._flatten(gradients), self._memory
-                )
-                finite = np.isfinite(loss) & np.isfinite(p).all(axis=-1)
-            learning = self._take_step(number, finite, p, memory)
-            losses = np.where(learning, loss, np.inf)
-            yield losses if losses.ndim else losses.item()
-            if not learning.any():
+                g = self._flatten(gradients)
+                p, memory = self.optimizer.update(self._flat, g, self._memory)
+            yield self._take_step(number, loss, p, memory)
+            if self._all_diverged():
                 return

@@ -47,7 +47,7 @@ class Snapshot:
                 layer.layers = ()
                 self._put_back(layer, inside)
             layers.append(layer)
-        chain.layers = layers  # type: ignore[assignment]  # mypy: any iterable may be assigned
+        chain.layers = layers
 
 
 def _chains(net: Learner) -> Iterator[Learner]:

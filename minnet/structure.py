@@ -29,7 +29,7 @@ class Chain(Layer):
         super().__init__(name=name)
         self._float_type = float_type(dtype)
         self._flat = np.zeros(0, self._float_type)
-        self.layers = layers  # type: ignore[assignment]  # mypy: any iterable may be assigned
+        self.layers = layers
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -137,7 +137,7 @@ class Chain(Layer):
         """The number of inputs; None where any will do."""
         for layer in self._layers:
             if layer.n is not None or layer.m is not None:
-                return layer.n  # type: ignore[no-any-return]
+                return layer.n
         return None
 
     @property
@@ -232,7 +232,7 @@ class Chain(Layer):
         return copy.copy(self.with_parameters({k: a[i] for k, a in self.parameters.items()}))
 
     def __repr__(self) -> str:
-        rows = [("#", "name", "layer", "inputs", "outputs", "parameters")]
+        rows: list[tuple[str, ...]] = [("#", "name", "layer", "inputs", "outputs", "parameters")]
         for i, (name, layer) in enumerate(zip(self._names, self._layers, strict=True)):
             widths = ["any" if w is None else str(w) for w in (layer.n, layer.m or layer.n)]
             shapes = ", ".join(f"{k} {a.shape}" for k, a in layer.parameters.items())
