@@ -32,9 +32,9 @@ def latex(net: Chain, digits: int = 4) -> str:
     return f"y = {_applied(leaves(net), 'x', digits)}"
 
 
-def _applied(layers: Iterable[Layer], x: str, digits: int) -> str:
+def _applied(layers: Iterable[tuple[str, Layer]], x: str, digits: int) -> str:
     is_sum = False
-    for layer in layers:
+    for _, layer in layers:
         inside = rf"\left({x}\right)"
         if isinstance(layer, Affinity):
             M, b = _matrix(layer.M, digits), _matrix(layer.b[:, None], digits)

@@ -255,13 +255,13 @@ def structure(chain: Chain) -> Structure:
     )
 
 
-def leaves(chain: Chain) -> Iterator[Layer]:
-    """The layers in the order of computation, with those of nested chains in their place."""
-    for layer in chain.layers:
+def leaves(chain: Chain, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Names and layers in the order of computation, those of nested chains in their place."""
+    for name, layer in zip(chain.names, chain.layers, strict=True):
         if isinstance(layer, Chain):
-            yield from leaves(layer)
+            yield from leaves(layer, f"{prefix}{name}.")
         else:
-            yield layer
+            yield f"{prefix}{name}", layer
 
 
 def _sequence(layers: Layer | Iterable[Layer]) -> tuple[Layer, ...]:
