@@ -231,32 +231,32 @@ def facts_for(net: Network, facts: Iterable[Any], epochs: int) -> Iterator[Fact]
         If they are not facts for this network, or an iterator is to be used twice.
     """
     epochs = positive_int(epochs, "epochs")
+    if not isinstance(facts, Iterator):
+        return itertools.chain.from_iterable(itertools.repeat(checked_facts(net, facts), epochs))
+    if epochs > 1:
+        raise ValueError("an iterator gives its facts once; use a list for more epochs")
+    return (_fact(net, fact, f"fact #{i}") for i, fact in enumerate(facts))
+
+
+def checked_facts(net: Network, facts: Iterable[Any]) -> list[Fact]:
+    """All of the facts as arrays that the formulas take."""
     if isinstance(facts, Facts):
-        return _repeated(_whole(net, facts), epochs)
+        x, t = checked_arrays(net, facts)
+        return list(zip(x, t, strict=True))
     if not isinstance(facts, Iterable):
         raise TypeError(f"facts must be an iterable of (x, expected), not {brief(facts)}")
-    numbered = ((fact, f"fact #{i}") for i, fact in enumerate(facts))
-    if isinstance(facts, Iterator):
-        if epochs > 1:
-            raise ValueError("an iterator gives its facts once; use a list for more epochs")
-        return (_fact(net, *item) for item in numbered)
-    checked = [_fact(net, *item) for item in numbered]
+    checked = [_fact(net, fact, f"fact #{i}") for i, fact in enumerate(facts)]
     if not checked:
         raise ValueError("there are no facts to learn")
-    return _repeated(checked, epochs)
+    return checked
 
 
-def _repeated(facts: list[Fact], epochs: int) -> Iterator[Fact]:
-    return itertools.chain.from_iterable(itertools.repeat(facts, epochs))
-
-
-def _whole(net: Network, facts: Facts) -> list[Fact]:
+def checked_arrays(net: Network, facts: Facts) -> Fact:
+    """X (facts, n) and T (facts, m), or (facts, 1, n) and (facts, 1, m) for a crowd."""
     x = floating(facts.X, "X", net.dtype)
     _check_width(net, x, "the facts'")
     t = net.loss.targets(facts.T, (len(x), net.m or x.shape[-1]), net.dtype, "T")
-    if net.nets is not None:
-        x, t = x[:, None], t[:, None]
-    return list(zip(x, t, strict=True))
+    return (x, t) if net.nets is None else (x[:, None], t[:, None])
 
 
 def _fact(net: Network, fact: Any, what: str) -> Fact:

@@ -6,22 +6,25 @@ that could be taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array
+from minnet.checks import Array, one_of
 from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer, State
 from minnet.structure import Chain
+from minnet.unroll.engines import ENGINES, Engine, engine_of
 
 
 class Learner(Chain):
     """A chain with a loss and an optimizer; Network adds how it learns."""
 
+    _engine: str = "auto"
+    _runners: dict[Any, Any]  # by the shapes of a fact: what runs it
     _memory: Any = None  # the optimizer's State, None before its first step
     _diverged: Any = (
         None  # () or (nets,): the number of the step, -1 for none; None before learning
@@ -35,8 +38,8 @@ class Learner(Chain):
         dtype: Any,
         name: str | None,
     ) -> None:
-        self.loss = loss
-        self.optimizer = optimizer
+        self._runners = {}
+        self.loss, self.optimizer = loss, optimizer
         super().__init__(layers, dtype, name)
 
     @property
@@ -48,7 +51,7 @@ class Learner(Chain):
     def loss(self, loss: Loss) -> None:
         if not isinstance(loss, Loss):
             raise TypeError(f"loss must be a Loss such as SquaredError(), not {loss!r}")
-        self._loss = loss
+        self._loss, self._runners = loss, {}
 
     @property
     def optimizer(self) -> Optimizer:
@@ -59,7 +62,7 @@ class Learner(Chain):
     def optimizer(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer such as SGD(0.1), not {optimizer!r}")
-        self._optimizer, self._memory = optimizer, None
+        self._optimizer, self._memory, self._runners = optimizer, None, {}
 
     @property
     def alpha(self) -> float:
@@ -83,10 +86,10 @@ class Learner(Chain):
             return self._diverged.copy()
         return None if self._diverged < 0 else int(self._diverged)
 
-    def _start_learning(self, start: Callable[[Array], State]) -> None:
+    def _start_learning(self) -> None:
         self._diverged = np.full(self._flat.shape[:-1], -1)
         if self._memory is None:
-            self._memory = start(self._flat)
+            self._memory = self.optimizer.start(self._flat)
 
     def _flatten(self, gradients: Mapping[str, Array]) -> Array:
         """The gradients in the order of the flat array."""
@@ -116,8 +119,11 @@ class Learner(Chain):
         return bool((self._diverged >= 0).all())
 
     def _forget(self) -> None:
-        self._memory = None
+        self._memory, self._runners = None, {}
         super()._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_runners": {}}
 
     def member(self, i: int) -> Self:
         twin = super().member(i)
@@ -125,6 +131,20 @@ class Learner(Chain):
             twin._memory = {key: array[i].copy() for key, array in self._memory.items()}
         twin._diverged = None
         return twin
+
+    @property
+    def engine(self) -> Engine:
+        """What runs a step on one fact, and why: "floats", "arrays", "numba" or "layers".
+
+        Assign one of them, or "auto" to let the network's size decide. Where the one
+        asked for cannot run the network, the layers do, and ``.why`` says so.
+        """
+        return engine_of(self)  # type: ignore[arg-type]  # every Learner is a Network
+
+    @engine.setter
+    def engine(self, engine: str) -> None:
+        self._engine = one_of(engine, ENGINES, "engine")
+        self._runners = {}
 
     def latex(self, digits: int = 4) -> str:
         """The equation of the network with its numbers, as LaTeX."""

@@ -44,11 +44,28 @@ class Loss:
         """d per_fact / dy, of the shape of y."""
         raise NotImplementedError(f"{type(self).__name__} has no slope(y, expected)")
 
-    def check_outputs(self, y: Array) -> None:
-        """Refuse outputs that the loss has no meaning for; nan passes, as divergence."""
+    @property
+    def output_range(self) -> tuple[float, float]:
+        """Where outputs must be for the loss to have a meaning."""
+        return -np.inf, np.inf
 
-    def check_expected(self, expected: Array, what: str) -> None:
-        """Refuse expected values that the loss has no meaning for."""
+    @property
+    def expected_range(self) -> tuple[float, float]:
+        """Where expected values must be."""
+        return -np.inf, np.inf
+
+    def check_outputs(self, y: Array) -> None:
+        """Refuse outputs outside their range; nan passes, as divergence."""
+        low, high = self.output_range
+        if low > -np.inf or high < np.inf:
+            outside = (y.real < low) | (y.real > high)
+            if outside.any():
+                raise ValueError(
+                    f"{type(self).__name__} takes outputs in [{low}, {high}], but one is "
+                    f"{y[outside][0]}{self._remedy}"
+                )
+
+    _remedy = ""
 
     def forward(self, y: Array, expected: Array) -> Array:
         """The loss, unchecked: a number, or (nets,) for outputs (nets, batch, m)."""
@@ -101,7 +118,10 @@ class Loss:
         array = floating(expected, what, dtype)
         if array.shape not in (shape, shape[1:] if len(shape) == 3 else shape):
             raise ValueError(f"{what} has shape {array.shape}, but the output has shape {shape}")
-        self.check_expected(array, what)
+        low, high = self.expected_range
+        outside = (array < low) | (array > high)
+        if outside.any():
+            raise ValueError(f"{what} must be in [{low}, {high}], not {array[outside][0]}")
         return array
 
     def __repr__(self) -> str:
@@ -182,15 +202,15 @@ class BinaryCrossEntropy(Loss):
         """Whether the outputs are logits rather than probabilities."""
         return self._from_logits
 
-    def check_outputs(self, y: Array) -> None:
-        if not self._from_logits and ((y.real < 0) | (y.real > 1)).any():
-            raise ValueError(
-                "BinaryCrossEntropy takes probabilities, but an output is outside [0, 1]; "
-                "end the network with a Sigmoid, or use from_logits=True"
-            )
+    _remedy = "; end the network with a Sigmoid, or use from_logits=True"
 
-    def check_expected(self, expected: Array, what: str) -> None:
-        _check_probabilities(expected, what)
+    @property
+    def output_range(self) -> tuple[float, float]:
+        return super().output_range if self._from_logits else (0.0, 1.0)
+
+    @property
+    def expected_range(self) -> tuple[float, float]:
+        return 0.0, 1.0
 
     def per_fact(self, y: Array, expected: Array) -> Array:
         if self._from_logits:
@@ -234,8 +254,9 @@ class SoftmaxCrossEntropy(Loss):
     (0.693147, 0.693147)
     """
 
-    def check_expected(self, expected: Array, what: str) -> None:
-        _check_probabilities(expected, what)
+    @property
+    def expected_range(self) -> tuple[float, float]:
+        return 0.0, 1.0
 
     def targets(
         self, expected: Any, shape: tuple[int, ...], dtype: np.dtype[Any], what: str = "expected"
@@ -259,9 +280,3 @@ class SoftmaxCrossEntropy(Loss):
         e = np.exp(y - y.max(axis=-1, keepdims=True))
         p = e / e.sum(axis=-1, keepdims=True)
         return p * expected.sum(axis=-1, keepdims=True) - expected
-
-
-def _check_probabilities(expected: Array, what: str) -> None:
-    outside = (expected < 0) | (expected > 1)
-    if outside.any():
-        raise ValueError(f"{what} must be a probability in [0, 1], not {expected[outside][0]}")

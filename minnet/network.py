@@ -16,6 +16,7 @@ from minnet.learning import Learner
 from minnet.losses import Loss, SquaredError
 from minnet.optimizers import SGD, Optimizer
 from minnet.snapshots import unchanged_by_errors
+from minnet.unroll.engines import written_out, written_out_where_it_pays
 
 
 class Network(Learner):
@@ -74,6 +75,7 @@ class Network(Learner):
             gradients |= {f"{self.names[i]}.{key}": gradient for key, gradient in own.items()}
         return dy, gradients
 
+    @written_out_where_it_pays
     def learn(self, facts: Iterable[Any], epochs: int = 1) -> Any:
         """Take one step per fact; return the last loss, measured before its step.
 
@@ -106,16 +108,21 @@ class Network(Learner):
         return self._steps(facts_for(self, facts, epochs))
 
     def _steps(self, facts: Iterable[Fact]) -> Iterator[Any]:
-        self._start_learning(self.optimizer.start)
+        self._start_learning()
         for number, (x, expected) in enumerate(facts):
-            with np.errstate(all="ignore"):  # divergence is a result, not a warning
-                y, caches = self.forward(x)
-                self.loss.check_outputs(y)
-                loss = self.loss.forward(y, expected)
-                dy = self.loss.backprop(y, expected)
-                _, gradients = self.backprop(dy, caches, inputs=False)
-                g = self._flatten(gradients)
-                p, memory = self.optimizer.update(self._flat, g, self._memory)
-            yield self._take_step(number, loss, p, memory)
+            step = written_out(self, x, expected) or self._step
+            yield step(number, x, expected)
             if self._all_diverged():
                 return
+
+    def _step(self, number: int, x: Array, expected: Array) -> Any:
+        """Forward, loss, back, update."""
+        with np.errstate(all="ignore"):  # divergence is a result, not a warning
+            y, caches = self.forward(x)
+            self.loss.check_outputs(y)
+            loss = self.loss.forward(y, expected)
+            dy = self.loss.backprop(y, expected)
+            _, gradients = self.backprop(dy, caches, inputs=False)
+            g = self._flatten(gradients)
+            p, memory = self.optimizer.update(self._flat, g, self._memory)
+        return self._take_step(number, loss, p, memory)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from minnet.learning import Learner
-from minnet.structure import Structure, structure
+from minnet.structure import Chain, Structure, structure
+
+if TYPE_CHECKING:
+    from minnet.learning import Learner
 
 
 class Snapshot:
@@ -53,14 +55,15 @@ class Snapshot:
 def _chains(net: Learner) -> Iterator[Learner]:
     yield net
     for layer in net.layers:
-        if isinstance(layer, Learner):
-            yield from _chains(layer)
+        if isinstance(layer, Chain):
+            yield from _chains(layer)  # type: ignore[arg-type]  # every Chain learns
 
 
 def _learning(chain: Learner) -> dict[str, Any]:
     """Loss and optimizer, whose settings are read-only, and what learning writes."""
     written = {key: getattr(chain, key) for key in ("_memory", "_diverged")}
-    return {**copy.deepcopy(written), "_loss": chain._loss, "_optimizer": chain._optimizer}
+    settings = {key: getattr(chain, key) for key in ("_loss", "_optimizer", "_engine")}
+    return copy.deepcopy(written) | settings
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def trace(net: Network, x: Any, expected: Any = None) -> Trace:
     FORWARD  x = (3, 4)
     <BLANKLINE>
     #0 affinity0: Affinity, y = M x + b
-      y[0] = 2*3 + -1*4 + 0.5 = 2.5
+      y[0] = 2*3 - 1*4 + 0.5 = 2.5
     """
     if not isinstance(net, Network):
         raise TypeError(f"a trace goes through a Network, not {net!r}")
