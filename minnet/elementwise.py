@@ -30,6 +30,9 @@ def elementwise(f: ScalarFunction, x: Array, layer: Layer, role: str) -> Array:
     ValueError
         If f raises, or returns nan, at a finite x. Both name `layer` and `role`.
     """
+    if not isinstance(x, np.ndarray):  # a symbol, for which f is written down, not computed
+        y = f(x)
+        return y if isinstance(y, type(x)) else np.full_like(x, y)
     frozen = x.view()
     frozen.flags.writeable = False  # an f that works in place then fails here, and works below
     try:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array, one_of
+from minnet.checks import Array, one_of, positive_int
 from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
@@ -24,6 +24,7 @@ class Learner(Chain):
     """A chain with a loss and an optimizer; Network adds how it learns."""
 
     _engine: str = "auto"
+    _threads: int = 1
     _runners: dict[Any, Any]  # by the shapes of a fact: what runs it
     _memory: Any = None  # the optimizer's State, None before its first step
     _diverged: Any = (
@@ -145,6 +146,15 @@ class Learner(Chain):
     def engine(self, engine: str) -> None:
         self._engine = one_of(engine, ENGINES, "engine")
         self._runners = {}
+
+    @property
+    def threads(self) -> int:
+        """How many threads may run the chunks of a crowd; the results are the same."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._threads = positive_int(threads, "threads")
 
     def latex(self, digits: int = 4) -> str:
         """The equation of the network with its numbers, as LaTeX."""

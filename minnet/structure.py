@@ -80,9 +80,14 @@ class Chain(Layer):
 
     def _settle(self) -> None:
         """Lay the parameters into a new flat array; what the optimizers knew is void."""
-        lead = () if self.nets is None else (self.nets,)
-        self._bind(np.empty((*lead, self.size), self._float_type))
+        self._bind(self._new_rows())
         self._forget()
+
+    def _new_rows(self) -> Array:
+        """Memory for the parameters: (size,), or (nets, size) with the nets last in memory."""
+        if self.nets is None:
+            return np.empty(self.size, self._float_type)
+        return np.empty((self.size, self.nets), self._float_type).T
 
     def _bind(self, rows: Array) -> None:
         start = 0
@@ -108,8 +113,7 @@ class Chain(Layer):
         self.__dict__.update(state)
         for layer in self._layers:
             layer._home = self
-        lead = () if self.nets is None else (self.nets,)
-        self._bind(np.empty((*lead, self.size), self._float_type))
+        self._bind(self._new_rows())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +16,15 @@ import numpy as np
 from minnet.checks import Array, positive_int
 from minnet.facts import Facts, checked_arrays, checked_facts
 from minnet.snapshots import unchanged_by_errors
-from minnet.unroll.floats import Floats
+from minnet.unroll.crowds import Crowd
+from minnet.unroll.floats import Floats, Work
 from minnet.unroll.symbols import Untraceable
 from minnet.unroll.tracing import Shape
 
 if TYPE_CHECKING:
     from minnet.network import Network
 
-ENGINES = ("auto", "layers", "floats")
-STRETCH = 1 << 14  # steps between two stores of the parameters: memory, not results
+ENGINES = ("auto", "layers", "floats", "arrays")
 
 
 class Engine(str):
@@ -40,35 +41,52 @@ class Engine(str):
         return f"{str(self)!r} ({self.why})"
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What runs facts of one shape: a runner, or None for the layers; and why."""
+
+    runner: Floats | Crowd | None
+    engine: Engine
+
+
 def engine_of(net: Network) -> Engine:
     """What runs a step on one fact (n,)."""
     n = net.n or 1
-    return _choice(net, (n,), (net.m or n,))[1]
+    batch = () if net.nets is None else (1,)
+    return choice(net, (*batch, n), (*batch, net.m or n)).engine
 
 
-def _choice(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Floats | None, Engine]:
+def choice(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
+    """What runs facts of these shapes; found out once."""
     key = x_shape, t_shape
     if key not in net._runners:
         net._runners[key] = _choose(net, x_shape, t_shape)
-    choice: tuple[Floats | None, Engine] = net._runners[key]
-    return choice
+    chosen: Choice = net._runners[key]
+    return chosen
 
 
-def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Floats | None, Engine]:
-    if net._engine == "layers":
-        return None, Engine("layers", "as asked for")
+def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
+    asked = net._engine
+    if asked == "layers":
+        return Choice(None, Engine("layers", "as asked for"))
+    name = "floats" if net.nets is None else "arrays"
     try:
-        runner = Floats(net, x_shape, t_shape)
+        if asked not in ("auto", name):
+            kind = "plain network" if net.nets is None else "crowd"
+            raise Untraceable(f"{asked!r} does not run a {kind}")
+        if net.nets is None:
+            floats = Floats(net, x_shape, t_shape)
+            return Choice(floats, Engine(name, f"{floats.program.operations} operations a step"))
+        crowd = Crowd(net, x_shape, t_shape)
+        return Choice(crowd, Engine(name, f"{crowd.calls} calls a step for {crowd.chunk} nets"))
     except Untraceable as error:
-        return None, Engine("layers", str(error))
-    why = "as asked for" if net._engine == "floats" else "a step has few operations"
-    return runner, Engine("floats", f"{why}: {runner.program.operations}")
+        return Choice(None, Engine("layers", str(error)))
 
 
 def written_out(net: Network, x: Array, t: Array) -> Callable[[int, Array, Array], Any] | None:
     """What takes one step on facts of these shapes, other than the layers."""
-    runner, _ = _choice(net, x.shape, t.shape)
-    return None if runner is None else functools.partial(runner.step, net)
+    runner = choice(net, x.shape, t.shape).runner
+    return None if runner is None else functools.partial(runner.step_once, net)
 
 
 def written_out_where_it_pays(learn: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,8 +100,8 @@ def written_out_where_it_pays(learn: Callable[..., Any]) -> Callable[..., Any]:
                 return loss
         if not isinstance(facts, Iterator):
             losses = _learn_all(net, facts, positive_int(epochs, "epochs"))
-            if losses:
-                return losses[-1]
+            if losses is not None:
+                return losses
         return learn(net, facts, epochs)
 
     return learn_fast
@@ -96,45 +114,35 @@ def _learn_one(net: Network, fact: Any) -> float | None:
     x, t = fact
     if type(x) is not np.ndarray or type(t) is not np.ndarray or x.ndim != 1:
         return None
-    if x.dtype != np.float64 or t.dtype != np.float64:
+    known = net._runners.get((x.shape, t.shape))
+    if known is None or type(known.runner) is not Floats or net._memory is None:
         return None
-    choice = net._runners.get((x.shape, t.shape))
-    if choice is None or choice[0] is None or net._memory is None:
+    if x.dtype.char != "d" or t.dtype.char != "d":
         return None
-    loss = choice[0].learn_one(net, x.tolist(), t.tolist())
+    loss: float | None = known.runner.learn_one(net, x.tolist(), t.tolist())
     if loss is not None:
         net._diverged = None
     return loss
 
 
-def _learn_all(net: Network, facts: Any, epochs: int) -> list[Any]:
-    """The losses of the last stretch of steps; none if the layers must take them."""
-    values: list[Any]
+def _learn_all(net: Network, facts: Any, epochs: int) -> Any:
+    """The last loss of steps that a program took; None if the layers must take them."""
     if isinstance(facts, Facts):
         x, t = checked_arrays(net, facts)
         shapes = {(x.shape[1:], t.shape[1:])}
-        values = list(zip(x.tolist(), t.tolist(), strict=True))
-        arrays: Any = lambda i: (x[i], t[i])  # noqa: E731
     else:
         checked = checked_facts(net, facts)
         shapes = {(x.shape, t.shape) for x, t in checked}
-        values = [(x.tolist(), t.tolist()) for x, t in checked]
-        arrays = checked.__getitem__
-    runner = _choice(net, *shapes.pop())[0] if len(shapes) == 1 else None
+    runner = choice(net, *shapes.pop()).runner if len(shapes) == 1 else None
     if runner is None:
-        return []
-    count = len(values)
-    at_once = max(1, STRETCH // count)
-    losses: list[Any] = []
+        return None
     with unchanged_by_errors(net):
         net._start_learning()
-        for done in range(0, epochs, at_once):
-            losses = runner.learn(
-                net,
-                values * min(at_once, epochs - done),
-                lambda i: arrays(i % count),
-                done * count,
-            )
-            if net._all_diverged():
-                break
-    return losses
+        if isinstance(runner, Crowd):
+            rows = list(zip(x, t, strict=True)) if isinstance(facts, Facts) else checked
+            return runner.learn(net, rows, epochs)
+        if isinstance(facts, Facts):
+            values = list(zip(x.tolist(), t.tolist(), strict=True))
+            return runner.learn(net, Work(values, lambda i: (x[i], t[i])), epochs)
+        values = [(x.tolist(), t.tolist()) for x, t in checked]
+        return runner.learn(net, Work(values, checked.__getitem__), epochs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 # Above so many operations a step NumPy's calls on whole arrays are the faster way.
 MOST_OPERATIONS = 1200
 BLOCK = 256  # steps between two looks at whether all is finite
+
+
+@dataclass(frozen=True)
+class Work:
+    """Facts of one shape: as nested sequences of floats, and by number as arrays."""
+
+    values: list[Any]
+    arrays: Callable[[int], Fact]
+
 
 State = Sequence[float]
 Run = Callable[[State, float, Any, list[float]], State]
@@ -44,49 +54,59 @@ class Floats:
             raise Untraceable(f"{program.operations} operations a step are too many to write out")
         self.program = program
         self.low, self.high = net.loss.expected_range
+        self.bounded = math.isfinite(self.low) or math.isfinite(self.high)
         self.size = net.size
         self.run = compiled(source(program, net.loss.output_range))
 
-    def learn(
-        self, net: Network, values: Sequence[Any], fact: Callable[[int], Fact], number: int
-    ) -> list[Any]:
-        """Take a step for each fact; their losses, fewer where learning diverged.
-
-        `values` are the facts as nested sequences, `fact(i)` is the same as arrays.
-        """
-        losses: list[Any] = []
+    def learn(self, net: Network, facts: Work, epochs: int) -> Any:
+        """Take epochs * len(facts) steps; the last loss, inf if learning diverged."""
         state: State = _state(net)
-        for start in range(0, len(values), BLOCK):
-            block = values[start : start + BLOCK]
-            after, new = self._attempt(state, net.alpha, block)
-            if after is not None and _finite(new) and _finite(after):
-                state = after
-                losses += new
-                continue
-            for i, value in enumerate(block, start):
-                after, new = self._attempt(state, net.alpha, [value])
-                if after is None or not self._may_stay(after, new):
-                    _store(net, state)
-                    new = [net._step(number + i, *fact(i))]
-                    after = _state(net)
-                losses += new
+        at_once = facts.values * max(1, min(epochs, -(-BLOCK // len(facts.values))))
+        steps = epochs * len(facts.values)
+        for start in range(0, steps, len(at_once)):
+            for first in range(start, min(start + len(at_once), steps), BLOCK):
+                block = at_once[first - start : min(first + BLOCK, steps) - start]
+                after, losses = self._attempt(state, net.alpha, block)
+                if after is None or not _finite(losses) or not _finite(after):
+                    after, losses = self._one_by_one(net, state, facts, block, first)
                 state = after
                 if net._all_diverged():
-                    return losses
+                    return losses[-1]
         _store(net, state)
-        return losses
+        return losses[-1]
+
+    def _one_by_one(
+        self, net: Network, state: State, facts: Work, block: Sequence[Any], first: int
+    ) -> tuple[State, list[float]]:
+        losses: list[float] = []
+        for number, values in enumerate(block, first):
+            after, losses = self._attempt(state, net.alpha, [values])
+            if after is None or not self._may_stay(after, losses):
+                _store(net, state)
+                losses = [net._step(number, *facts.arrays(number % len(facts.values)))]
+                after = _state(net)
+            state = after
+            if net._all_diverged():
+                break
+        return state, losses
 
     def learn_one(self, net: Network, x: list[Any], t: list[Any]) -> float | None:
-        """Take one step on a vector fact of unchecked numbers; None if anything looks odd."""
-        if not (self.low <= min(t) and max(t) <= self.high):
+        """Take one step on a vector fact of unchecked floats; None if anything looks odd."""
+        if self.bounded and not (self.low <= min(t) and max(t) <= self.high):
             return None
-        after, losses = self._attempt(_state(net), net.alpha, [(x, t)])
-        if after is None or not _finite([*losses, *x, *after]):
+        losses: list[float] = []
+        try:
+            after = self.run(_state(net), net._optimizer._alpha, ((x, t),), losses)
+        except (ArithmeticError, ValueError):
+            return None
+        loss = losses[0]
+        total = sum(after, sum(x, loss))
+        if total - total != 0:
             return None
         _store(net, after)
-        return losses[0]
+        return loss
 
-    def step(self, net: Network, number: int, x: Array, t: Array) -> Any:
+    def step_once(self, net: Network, number: int, x: Array, t: Array) -> Any:
         """One step, after which the parameters' arrays are up to date."""
         after, losses = self._attempt(_state(net), net.alpha, [(x.tolist(), t.tolist())])
         if after is None or not self._may_stay(after, losses):
@@ -151,13 +171,17 @@ def _finite(values: Sequence[float]) -> bool:
 
 def _state(net: Network) -> list[float]:
     state: list[float] = net._flat.tolist()
-    for array in net._memory.values():
-        state += array.tolist()
+    if net._memory:
+        for array in net._memory.values():
+            state += array.tolist()
     return state
 
 
 def _store(net: Network, state: State) -> None:
-    stop = net.size
+    if not net._memory:
+        net._flat[:] = state
+        return
+    stop = net._flat.size
     net._flat[:] = state[:stop]
     for array in net._memory.values():
         start, stop = stop, stop + array.size

@@ -8,7 +8,7 @@ import numpy as np
 
 from minnet.checks import Array
 from minnet.unroll.scalars import MATH_FUNCTIONS, Expression, Scalars, Writer, element_names
-from minnet.unroll.tracing import Shape, Step, memory_shapes, trace_step
+from minnet.unroll.tracing import Shape, Step, memory_of_one, trace_step
 
 if TYPE_CHECKING:
     from minnet.network import Network
@@ -42,7 +42,7 @@ class Program:
         step = trace_step(net, x_shape, t_shape)
         keys = (element_names(k.replace(".", "_"), s).ravel() for k, s in net.shapes.items())
         p = np.concatenate([np.empty(0, object), *keys])
-        memory = {k: _memory_names(k, s, p) for k, s in memory_shapes(net).items()}
+        memory = {k: _memory_names(k, a.shape, p) for k, a in memory_of_one(net).items()}
         self.x, self.t = element_names("x", x_shape), element_names("t", t_shape)
         self.state = [*p, *(name for names in memory.values() for name in names.ravel())]
         names = {"p": p, "alpha": element_names("alpha", ()), "x": self.x, "t": self.t}

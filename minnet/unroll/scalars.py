@@ -41,6 +41,8 @@ class Scalars:
             self._scope = symbol.scope
             if symbol.op == "input":
                 elements = _each(lambda name: self._make("input", (), name), names[symbol.setting])
+            elif symbol.op == "number":
+                elements = _one(self.constant(symbol.setting))
             elif symbol.op == "constant":
                 elements = _each(self.constant, symbol.setting.astype(object))
             else:
@@ -84,6 +86,8 @@ class Scalars:
             return args[0].reshape(symbol.shape)
         if op == "transpose":
             return args[0].transpose(setting)
+        if op == "cast":  # all numbers here are Python's floats
+            return args[0]
         if op == "concatenate":
             return np.concatenate(args, axis=setting)
         if op == "matmul":

@@ -49,13 +49,16 @@ class Tape:
             self.symbols.append(symbol)
         return symbol
 
-    def input(self, name: str, shape: tuple[int, ...]) -> Symbol:
-        return self.record("input", (), shape, setting=name)
+    def input(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Symbol:
+        return self.record("input", (), shape, dtype, name)
 
     def constant(self, value: Any) -> Symbol:
+        """An array of numbers; a plain number takes the dtype of what it meets."""
         array = np.asarray(value)
         if array.dtype.kind not in "buif":
             raise Untraceable(f"{brief(value)} is no array of real numbers")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self.record("number", (), (), np.float64, float(value))
         if array.dtype.kind != "b":
             array = array.astype(self.dtype)
         return self.record("constant", (), array.shape, array.dtype, array)
@@ -167,7 +170,9 @@ class Symbol(NDArrayOperatorsMixin):
         return self.tape.record("index", (self,), shape, self.dtype, key)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
-        return self if self.dtype.kind == "f" else self * 1.0
+        if self.dtype == dtype:
+            return self
+        return self.tape.record("cast", (self,), self.shape, dtype)
 
     def copy(self) -> Symbol:
         return self
@@ -208,26 +213,21 @@ def _apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
     """One element-by-element operation, in its simplest form."""
     if ufunc is np.positive:
         return args[0]
-    if ufunc is np.power and args[1].op == "constant":
-        exponent = args[1].setting
-        if exponent.ndim == 0 and exponent == 2:
-            return args[0] * args[0]
-        if exponent.ndim == 0 and exponent == 1:
-            return args[0]
-    if ufunc is np.square:
+    if ufunc is np.square or (ufunc is np.power and args[1].setting == 2.0):
         return args[0] * args[0]
     if ufunc is np.minimum and args[1].op == "negative" and args[1].args[0] is args[0]:
         return -abs(args[0])  # the same numbers, nan too
     if ufunc.signature is not None:
         raise Untraceable(f"np.{ufunc.__name__}")
-    kinds = {np.dtype(bool): "?", tape.dtype: tape.dtype.char}
-    signature = "".join(kinds.get(arg.dtype, tape.dtype.char) for arg in args)
+    if all(arg.op == "number" for arg in args):
+        return tape.constant(float(ufunc(*(arg.setting for arg in args))))
+    kinds = tuple(float if arg.op == "number" else arg.dtype for arg in args)
     try:
-        dtype = ufunc.resolve_dtypes((*map(np.dtype, signature), None))[-1]
+        dtype = ufunc.resolve_dtypes((*kinds, None))[-1]
     except TypeError:
-        raise Untraceable(f"np.{ufunc.__name__} of {signature}") from None
+        raise Untraceable(f"np.{ufunc.__name__} of {kinds}") from None
     shape = np.broadcast_shapes(*(arg.shape for arg in args))
-    return tape.record(ufunc.__name__, args, shape, bool if dtype.kind == "b" else None)
+    return tape.record(ufunc.__name__, args, shape, dtype)
 
 
 def _matmul(tape: Tape, a: Symbol, b: Symbol) -> Symbol:
@@ -239,7 +239,8 @@ def _matmul(tape: Tape, a: Symbol, b: Symbol) -> Symbol:
         return _matmul(tape, a, b[:, None])[:, 0]
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise Untraceable(f"a matrix product of shapes {a.shape} and {b.shape}")
-    return tape.record("matmul", (a, b), (a.shape[0], b.shape[1]))
+    dtype = np.result_type(a.dtype, b.dtype)
+    return tape.record("matmul", (a, b), (a.shape[0], b.shape[1]), dtype)
 
 
 def _reduce(
@@ -253,7 +254,7 @@ def _reduce(
     kept = tuple(1 if i in axes else size for i, size in enumerate(a.shape))
     if all(a.shape[i] == 1 for i in axes):
         return _reshape(tape, a, kept if keepdims else shape)
-    total = tape.record("reduce", (a,), shape, None, (ufunc.__name__, axes))
+    total = tape.record("reduce", (a,), shape, a.dtype, (ufunc.__name__, axes))
     return _reshape(tape, total, kept) if keepdims else total
 
 
@@ -278,7 +279,11 @@ def _swapaxes(tape: Tape, a: Symbol, first: int, second: int) -> Symbol:
 
 def _where(tape: Tape, condition: Any, yes: Any, no: Any) -> Symbol:
     args = tuple(tape.symbol(value) for value in (condition, yes, no))
-    return tape.record("where", args, np.broadcast_shapes(*(arg.shape for arg in args)))
+    if args[1].op == args[2].op == "number":
+        args = (args[0], args[1], tape.constant(np.asarray(args[2].setting)))
+    strong = [arg.dtype for arg in args[1:] if arg.op != "number"]
+    shape = np.broadcast_shapes(*(arg.shape for arg in args))
+    return tape.record("where", args, shape, np.result_type(*strong))
 
 
 def _clip(tape: Tape, a: Any, low: Any = None, high: Any = None) -> Symbol:
@@ -303,7 +308,7 @@ def _concatenate(tape: Tape, parts: Sequence[Any], axis: int = 0) -> Symbol:
     axis = axis % symbols[0].ndim
     shape = list(symbols[0].shape)
     shape[axis] = sum(part.shape[axis] for part in symbols)
-    return tape.record("concatenate", tuple(symbols), tuple(shape), None, axis)
+    return tape.record("concatenate", tuple(symbols), tuple(shape), symbols[0].dtype, axis)
 
 
 def _stack(tape: Tape, parts: Sequence[Any], axis: int = 0) -> Symbol:

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from minnet.checks import Array
 from minnet.layers import Layer
 from minnet.parameters import split
 from minnet.structure import Chain
@@ -82,7 +83,7 @@ def _watch(chain: Chain, tape: Tape, labels: dict[Symbol, str], prefix: str = ""
 
 
 def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
-    """One step on a fact or batch of these shapes, of a plain network or one net of a crowd.
+    """One step, of a plain network or one net of a crowd, on a fact or batch of these shapes.
 
     Raises
     ------
@@ -108,9 +109,11 @@ def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
         if key not in gradients or gradients[key].shape != shape:
             raise Untraceable(f"backprop gives no gradient of shape {shape} for {key}")
     with tape.within("update"):
-        g = tape.concatenated([gradients[key].reshape(-1) for key in net.shapes])
+        rows: list[Any] = [gradients[key].reshape(-1) for key in net.shapes]
+        g = tape.concatenated(rows)
         memory = {
-            key: tape.input(f"memory_{key}", shape) for key, shape in memory_shapes(net).items()
+            key: tape.input(f"memory_{key}", array.shape, array.dtype)
+            for key, array in memory_of_one(net).items()
         }
         optimizer = copy.copy(net.optimizer)
         optimizer._alpha = alpha  # type: ignore[assignment]  # the rate stays free
@@ -119,10 +122,10 @@ def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
     return Step(tape, output, loss, new, remembered, labels)
 
 
-def memory_shapes(net: Network) -> dict[str, Shape]:
-    """The shapes of what the optimizer remembers of one net."""
-    row = net._flat if net.nets is None else net._flat[0]
-    return {key: array.shape for key, array in net.optimizer.start(row).items()}
+def memory_of_one(net: Network) -> dict[str, Array]:
+    """What the optimizer remembers of one net before the first step."""
+    memory: dict[str, Array] = net.optimizer.start(net._flat if net.nets is None else net._flat[0])
+    return memory
 
 
 def _named(what: str, function: Any, *args: Any) -> Any:
