@@ -39,6 +39,7 @@ ESTIMATED = 1e-6  # and beside finite differences, on top of their own uncertain
 ROUNDING = 1e-12  # of |y| for a step of size 1: what cancellation may leave of a gradient
 MOST = 200  # so many entries are tried one by one; of a larger array as many, drawn at random
 STEP = 1e-20
+LEAST = 1e-290  # numbers near the end of the float range have lost their digits
 EPSILON = float(np.finfo(np.float64).eps)
 
 Gradients: TypeAlias = list[Any]  # of the input and of each parameter in order
@@ -236,8 +237,9 @@ def check_gradients(
         if x.ndim == 3 or 0 in x.shape:
             raise ValueError(f"x must be a vector (n,) or a batch (batch, n), not {x.shape}")
     examination = _Examination(layer, rng)
-    for point in _points(layer, x, own, rng):
-        examination.look_at(point)
+    with np.errstate(all="ignore"):  # nan and inf are findings, not warnings
+        for point in _points(layer, x, own, rng):
+            examination.look_at(point)
     return examination.report(what)
 
 
@@ -402,8 +404,7 @@ class _Examination:
         """What forward returns, y being of shape (*lead, m); that of x but for the last axis."""
         lead = x.shape[:-1] if lead is None else lead
         try:
-            with np.errstate(all="ignore"):
-                result = layer.forward(x)
+            result = layer.forward(x)
         except Exception as error:
             hint = "" if layer.n else "; if it takes a certain number of inputs, pass an x"
             raise _Wrong("forward", f"forward raised {_trouble(error, x)}{hint}") from error
@@ -420,8 +421,7 @@ class _Examination:
 
     def backprop(self, layer: Layer, dy: Array, cache: Any, inputs: bool = True) -> Gradients:
         try:
-            with np.errstate(all="ignore"):
-                result = layer.backprop(dy, cache, inputs)
+            result = layer.backprop(dy, cache, inputs)
         except Exception as error:
             called = "" if inputs else " with inputs=False"
             raise _Wrong("backprop", f"backprop raised {_trouble(error, dy)}{called}") from error
@@ -689,7 +689,7 @@ def _close(a: Any, b: Any, slack: float = 0.0) -> bool:
         return a is b
     if np.shape(a) != np.shape(b):
         return False
-    return bool((np.abs(a - b) <= EXACT * _largest(a, b) + slack).all())
+    return bool((np.abs(a - b) <= EXACT * _largest(a, b) + slack + LEAST).all())
 
 
 def _all_close(a: Gradients, b: Gradients) -> bool:
@@ -713,23 +713,26 @@ class _Jacobian:
 def _jacobian(output: Function, a: Array, directions: Array, y: Array) -> _Jacobian:
     """The derivative of `output` at a along each direction, by two independent ways."""
     size = max(1.0, _largest(a))
-    estimates = []
-    for v in directions:
-        entry = float(np.abs(a[v != 0]).max(initial=0)) if np.count_nonzero(v) == 1 else 0.0
-        least = min(1e-7 * size, 1e-3 * entry if entry else np.inf)
-        estimates.append(_differentiate(lambda t, v=v: output(a + t * v), y, size, least))  # type: ignore[misc]
+    smallest = float(np.abs(a[a != 0]).min(initial=size))
+    least = min(1e-7 * size, max(1e-3 * smallest, 1e-30))
+    estimates = [
+        _differentiate(lambda t, v=v: output(a + t * v), y, size, least)  # type: ignore[misc]
+        for v in directions
+    ]
     jacobian, uncertainty, kinks = map(np.stack, zip(*estimates, strict=True))
-    complex_step = _complex_step(output, a, directions, y)
-    scale = _largest(jacobian)
-    floor = ROUNDING * _largest(y) / size
+    scale, floor = _largest(jacobian), ROUNDING * _largest(y) / size
+    kinks &= uncertainty > 0.1 * ESTIMATED * scale  # a smaller jump is hardly more than noise
+    steps = _complex_step(output, a, directions, y)
+    if steps is None:
+        return _Jacobian(jacobian, uncertainty, kinks, False, len(directions) == a.size)
     settled = ~kinks & (uncertainty <= 1e-3 * scale + 100 * floor)
-    exact = complex_step is not None and bool(
-        settled.any()
-        and (np.abs(complex_step - jacobian) <= 10 * uncertainty + ESTIMATED * scale)[settled].all()
-    )
-    if exact and complex_step is not None:
-        jacobian = np.where(kinks, jacobian, complex_step)
-        uncertainty = np.where(kinks, uncertainty, floor)
+    apart = np.abs(steps - jacobian)
+    exact = bool(settled.any() and (apart <= uncertainty + ESTIMATED * scale)[settled].all())
+    if exact:
+        jacobian = np.where(kinks, jacobian, steps)
+        uncertainty = np.where(kinks, np.maximum(uncertainty, apart), floor)
+    elif not settled.any():  # neither can be judged by the other
+        uncertainty = np.maximum(uncertainty, apart)
     return _Jacobian(jacobian, uncertainty, kinks, exact, len(directions) == a.size)
 
 
@@ -764,16 +767,16 @@ def _differentiate(f: Function, y: Array, size: float, least: float) -> tuple[Ar
         if up.shape == down.shape == (4, *y.shape):
             mean, spread = _extrapolated((up - down) / (2 * t), 4)
             jump, _ = _extrapolated(((up - y) - (y - down)) / t, 2)
-            noise = 64 * EPSILON * np.maximum(np.abs(up), np.abs(down)).max(axis=0) / h
-            doubt = np.abs(jump) / 2 + spread + noise
+            noise = 64 * EPSILON * _largest(up, down) / h
+            sudden = np.abs(jump) > 4 * (spread + noise)
+            # at a kink the slope may be anything between those of its sides
+            doubt = np.where(sudden, 0.5, 5) * np.abs(jump) + 10 * (spread + noise)
             better = doubt < uncertainty
             slope = np.where(better, mean, slope)
             uncertainty = np.where(better, doubt, uncertainty)
-            sudden = np.abs(jump) > np.maximum(4 * (spread + noise), ESTIMATED * _largest(mean))
             kinks = np.where(better, sudden, kinks)
         h /= 16
-    # at a kink the slope may be anything between those of its two sides; elsewhere be generous
-    return slope, np.where(kinks, 1 + ESTIMATED, 10) * uncertainty, kinks
+    return slope, uncertainty, kinks
 
 
 def _extrapolated(table: Array, ratio: int) -> tuple[Array, Array]:
@@ -800,7 +803,7 @@ def _compare(
     shape = directions.shape[1:]
     g = np.ravel(dy)
     expected = truth.jacobian @ g
-    doubt = np.where(g != 0, truth.uncertainty, 0) @ np.abs(g)
+    doubt = LEAST + np.where(g != 0, truth.uncertainty, 0) @ np.abs(g)
     scale = float((np.abs(truth.jacobian) @ np.abs(g)).max(initial=0))
     tolerance = EXACT if truth.exact else ESTIMATED
     kinks = (truth.kinks & (g != 0)).any(axis=1)

@@ -18,6 +18,7 @@ from minnet.losses import Loss
 from minnet.optimizers import Optimizer, State
 from minnet.structure import Chain
 from minnet.unroll.engines import ENGINES, Engine, engine_of
+from minnet.unroll.text import unrolled
 
 
 class Learner(Chain):
@@ -155,6 +156,44 @@ class Learner(Chain):
     @threads.setter
     def threads(self, threads: int) -> None:
         self._threads = positive_int(threads, "threads")
+
+    def unrolled(
+        self,
+        fact: Any = None,
+        *,
+        forward_only: bool = False,
+        numbers: bool = False,
+        latex: bool = False,
+    ) -> str:
+        """The learning step written out: Python's own arithmetic, a line per sum of products.
+
+        It is found by running the layers' own code on symbols, so it is what they compute.
+
+        Parameters
+        ----------
+        fact : pair (x, expected), optional
+            A fact or batch whose numbers are written in; without it, names for one fact.
+        forward_only : bool
+            Whether to stop at the outputs.
+        numbers : bool
+            Whether to write the parameters' numbers in place of their names.
+        latex : bool
+            Whether to write LaTeX in place of Python.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot be written out (it says which and why), or there is too much.
+
+        Examples
+        --------
+        >>> from minnet import Affinity, Network
+        >>> print(Network([Affinity(2, 1, name="fc1")]).unrolled(forward_only=True))
+        # forward
+        fc1_0 = x_0 * fc1_M_0_0 + x_1 * fc1_M_0_1 + fc1_b_0
+        <BLANKLINE>
+        """
+        return unrolled(self, fact, forward_only, numbers, latex)  # type: ignore[arg-type]
 
     def latex(self, digits: int = 4) -> str:
         """The equation of the network with its numbers, as LaTeX."""

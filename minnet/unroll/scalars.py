@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,14 @@ class Scalars:
     """The expressions of a tape."""
 
     def __init__(self, tape: Tape, names: dict[str, Array]) -> None:
-        """`names` gives each input an object array of the names of its elements."""
+        """`names` gives each input an object array of the names of its elements, or numbers."""
         self._known: dict[Any, Expression] = {}
         self._scope = ""
         self._elements: dict[Symbol, Array] = {}
         for symbol in tape.symbols:
             self._scope = symbol.scope
             if symbol.op == "input":
-                elements = _each(lambda name: self._make("input", (), name), names[symbol.setting])
+                elements = _each(self._input, names[symbol.setting])
             elif symbol.op == "number":
                 elements = _one(self.constant(symbol.setting))
             elif symbol.op == "constant":
@@ -52,6 +53,9 @@ class Scalars:
     def __getitem__(self, symbol: Symbol) -> Any:
         """The expressions of its elements: an object array of its shape."""
         return self._elements[symbol]
+
+    def _input(self, name: str | float) -> Expression:
+        return self._make("input", (), name) if isinstance(name, str) else self.constant(name)
 
     def constant(self, value: Any) -> Expression:
         return self._make("constant", (), value if isinstance(value, bool) else float(value))
@@ -72,6 +76,8 @@ class Scalars:
             return args[0]
         if op == "negative" and args[0].op == "negative":
             return args[0].args[0]
+        if op in ("maximum", "minimum") and values[0] is not None:
+            args = args[::-1]
         if None not in values and op in ("add", "subtract", "multiply", "divide", "negative"):
             with np.errstate(all="ignore"):
                 return self.constant(getattr(np, op)(*values))
@@ -149,11 +155,11 @@ _TWICE = {"maximum", "minimum", "sign"}
 class Writer:
     """Orders expressions into lines `name = text`, each after what it needs."""
 
-    def __init__(self, functions: dict[str, str]) -> None:
+    def __init__(self, notation: Notation) -> None:
         self.lines: list[tuple[str, str]] = []
         self._reads: list[set[str]] = []  # the inputs that each line reads
         self._reading: set[str] = set()
-        self._functions = functions
+        self._notation = notation
         self._written: set[Expression] = set()
         self._numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
 
@@ -214,19 +220,18 @@ class Writer:
         if e.op == "input":
             self._reading.add(e.value)
         if e.name is not None:
-            return e.name, _ATOM
+            return self._notation.name(e.name), _ATOM
         if e.op == "constant":
-            return repr(e.value), _ATOM if e.value >= 0 else _SUM
-        if e.op in _OPERATORS:
-            template, level, *operands = _OPERATORS[e.op]
-            args = [self._operand(arg, at) for arg, at in zip(e.args, operands, strict=True)]
-            return template.format(*args), level
-        if e.op in ("maximum", "minimum"):
-            return self._extremum(e), _CONDITION
-        if e.op in self._functions:
-            args = [self._render(arg)[0] for arg in e.args]
-            return f"{self._functions[e.op]}({', '.join(args)})", _ATOM
-        raise Untraceable(f"np.{e.op} has no scalar counterpart here")
+            return self._notation.number(e.value), _ATOM if e.value >= 0 else _SUM
+        op = e.op
+        if op in ("maximum", "minimum") and e.args[1].op != "constant":
+            op = f"{op} of two"
+        try:
+            template, level, *operands = self._notation.operators[op]
+        except KeyError:
+            raise Untraceable(f"np.{e.op} has no scalar counterpart here") from None
+        args = [self._operand(arg, at) for arg, at in zip(e.args, operands, strict=True)]
+        return template.format(*args), level
 
     def operand(self, expression: Expression) -> str:
         """The text of an expression that has a name or is a constant."""
@@ -235,14 +240,6 @@ class Writer:
     def _operand(self, expression: Expression, level: int) -> str:
         text, binding = self._render(expression)
         return text if binding >= level else f"({text})"
-
-    def _extremum(self, e: Expression) -> str:
-        a, b = e.args if e.args[1].op == "constant" else e.args[::-1]
-        sign = "<=" if e.op == "maximum" else ">="
-        x, y = self._operand(a, _SUM), self._operand(b, _SUM)
-        if b.op == "constant":
-            return f"{y} if {x} {sign} {y} else {x}"  # nan stays nan
-        return f"{x} if {y} {sign} {x} or {x} != {x} else {y}"
 
 
 # How tightly a text binds.
@@ -270,14 +267,71 @@ _OPERATORS: dict[str, tuple[Any, ...]] = {
     "bitwise_and": ("{} and {}", _LOGIC, _COMPARISON, _COMPARISON),
     "bitwise_or": ("{} or {}", _LOGIC, _COMPARISON, _COMPARISON),
     "invert": ("not {}", _LOGIC, _COMPARISON),
+    # of a number and a constant; nan stays nan
+    "maximum": ("{1} if {0} <= {1} else {0}", _CONDITION, _SUM, _SUM),
+    "minimum": ("{1} if {0} >= {1} else {0}", _CONDITION, _SUM, _SUM),
+    "maximum of two": ("{0} if {1} <= {0} or {0} != {0} else {1}", _CONDITION, _SUM, _SUM),
+    "minimum of two": ("{0} if {1} >= {0} or {0} != {0} else {1}", _CONDITION, _SUM, _SUM),
     "sign": ("({0} > 0.0) - ({0} < 0.0)", _SUM, _SUM),
 }
 
 # NumPy's names and those of the math module (or of a builtin).
 MATH_FUNCTIONS = {
     **{name: name for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "tanh")},
-    **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "hypot")},
+    **{name: name for name in ("sin", "cos", "tan", "sinh", "cosh")},
     **{f"arc{name}": f"a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "absolute": "abs",
     "fabs": "abs",
 }
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How names, numbers and operations are written."""
+
+    operators: dict[str, tuple[Any, ...]]
+    name: Callable[[str], str] = str
+    number: Callable[[float], str] = repr
+
+
+PYTHON = Notation(
+    _OPERATORS | {op: (f"{name}({{}})", _ATOM, _CONDITION) for op, name in MATH_FUNCTIONS.items()}
+)
+
+_FRACTION = (r"\frac{{{}}}{{{}}}", _ATOM, _CONDITION, _CONDITION)
+
+
+def _latex_name(name: str) -> str:
+    """d_fc1_M_0_1 as the derivative by an entry of M of fc1."""
+    words = name.split("_")
+    indices = list(itertools.takewhile(str.isdigit, reversed(words)))[::-1]
+    words = words[: len(words) - len(indices)]
+    derivative = r"\partial " if words[0] == "d" and len(words) > 1 else ""
+    base = r"\alpha" if words == ["alpha"] else rf"\mathrm{{{'.'.join(words[bool(derivative) :])}}}"
+    return f"{derivative}{base}" + (f"_{{{','.join(indices)}}}" if indices else "")
+
+
+LATEX = Notation(
+    _OPERATORS
+    | {op: (rf"\operatorname{{{{{op}}}}}({{}})", _ATOM, _CONDITION) for op in MATH_FUNCTIONS}
+    | {op: (rf"\{op}\left({{}}\right)", _ATOM, _CONDITION) for op in ("exp", "log", "tanh")}
+    | {
+        "multiply": (r"{}\,{}", _PRODUCT, _PRODUCT, _PRODUCT),
+        "divide": _FRACTION,
+        "reciprocal": (r"\frac{{1}}{{{}}}", _ATOM, _CONDITION),
+        "power": ("{}^{{{}}}", _PRODUCT, _ATOM, _CONDITION),
+        "sqrt": (r"\sqrt{{{}}}", _ATOM, _CONDITION),
+        "absolute": (r"\left|{}\right|", _ATOM, _CONDITION),
+        "where": (
+            r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}",
+            *(_ATOM, _CONDITION, _CONDITION, _CONDITION),
+        ),
+        **{
+            f"{op}{kind}": (rf"\{op[:3]}({{}}, {{}})", _ATOM, _CONDITION, _CONDITION)
+            for op in ("maximum", "minimum")
+            for kind in ("", " of two")
+        },
+    },
+    _latex_name,
+    lambda value: f"{value:.5g}",
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,8 @@ class _Watched:
     """Stands in a chain for one of its layers, and labels what goes through it."""
 
     def __init__(self, layer: Layer, name: str, tape: Tape, labels: dict[Symbol, str]) -> None:
-        self.layer, self.name, self.tape, self.labels = layer, name, tape, labels
+        self.layer, self.name, self.tape, self.labels = layer, identifier(name), tape, labels
+        self.label = f"{type(layer).__name__} {name!r}"
 
     def forward(self, x: Symbol) -> Any:
         with self.tape.within(self.name):
@@ -65,9 +67,9 @@ class _Watched:
         try:
             result = function(*args)
         except Exception as error:
-            raise Untraceable(f"{self.layer.label} cannot be written out: {error}") from error
+            raise Untraceable(f"{self.label} cannot be written out: {error}") from error
         if not isinstance(result[0], Symbol) and (function.__name__ == "forward" or args[2]):
-            raise Untraceable(f"{self.layer.label} cannot be written out: it gave plain numbers")
+            raise Untraceable(f"{self.label} cannot be written out: it gave plain numbers")
         return result
 
 
@@ -75,7 +77,7 @@ def _watch(chain: Chain, tape: Tape, labels: dict[Symbol, str], prefix: str = ""
     layers: list[Any] = []
     for name, layer in zip(chain.names, chain.layers, strict=True):
         if isinstance(layer, Chain):
-            _watch(layer, tape, labels, f"{prefix}{name}_")
+            _watch(layer, tape, labels, f"{prefix}{name}.")
             layers.append(layer)
         else:
             layers.append(_Watched(layer, f"{prefix}{name}", tape, labels))
@@ -120,6 +122,12 @@ def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
         new, remembered = _named("the optimizer", optimizer.update, p, g, memory)
     output: Any = y
     return Step(tape, output, loss, new, remembered, labels)
+
+
+def identifier(name: str) -> str:
+    """A layer's name, or "layer.parameter", as a name of Python's."""
+    letters = re.sub(r"\W", "_", name)
+    return letters if letters[0].isalpha() else f"layer_{letters}"
 
 
 def memory_of_one(net: Network) -> dict[str, Array]:
