@@ -93,8 +93,8 @@ class Plan:
         else:
             self._apply(symbol, getattr(np, op), args)
 
-    def _call(self, function: Any, *args: Any) -> None:
-        self.calls.append(partial(function, *args))
+    def _call(self, function: Any, *args: Any, **options: Any) -> None:
+        self.calls.append(partial(function, *args, **options))
 
     def _output(self, symbol: Symbol, args: list[Array]) -> Array:
         """A buffer for a symbol: its place in a concatenation, or one that is free again."""
@@ -175,9 +175,9 @@ class Plan:
         parts = [rows[index] for index in np.ndindex(rows.shape[: len(axes)])]
         out = self._output(symbol, [array])
         ufunc = getattr(np, op)
-        self._call(ufunc, parts[0], parts[1], out)
+        self._call(ufunc, parts[0], parts[1], out=out)
         for part in parts[2:]:
-            self._call(ufunc, out, part, out)
+            self._call(ufunc, out, part, out=out)
 
     def _choose(self, symbol: Symbol, args: list[Array]) -> None:
         condition, yes, no = symbol.args
@@ -185,7 +185,7 @@ class Plan:
             # exp(min(x, 0)) has the same bits, and is five times faster than a choice
             x = self._arrays[condition.args[0]]
             out = self._output(symbol, args)
-            self.calls.append(partial(np.minimum, x, np.array(0, symbol.dtype), out=out))
+            self._call(np.minimum, x, np.array(0, symbol.dtype), out=out)
             self._call(np.exp, out, out)
             return
         out = self._output(symbol, args)
@@ -197,7 +197,7 @@ class Plan:
         if common.kind == "b":
             common = symbol.dtype
         numbers = (arg.astype(common) if arg.ndim == 0 else arg for arg in args)
-        self.calls.append(partial(ufunc, *numbers, out=self._output(symbol, args)))
+        self._call(ufunc, *numbers, out=self._output(symbol, args))
 
 
 def _where(out: Array, condition: Array, yes: Array, no: Array) -> None:
