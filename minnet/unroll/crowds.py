@@ -12,8 +12,9 @@ from minnet.checks import Array
 from minnet.facts import Fact
 from minnet.parameters import split
 from minnet.unroll.arrays import Plan
+from minnet.unroll.compiled import CompiledPlan
 from minnet.unroll.symbols import Untraceable
-from minnet.unroll.tracing import Shape, Step, trace_step
+from minnet.unroll.tracing import Shape, trace_step
 
 if TYPE_CHECKING:
     from minnet.network import Network
@@ -39,22 +40,26 @@ class Crowd:
     """
 
     def __init__(self, net: Network, x_shape: Shape, t_shape: Shape) -> None:
-        self.step: Step = trace_step(net, x_shape[-2:], t_shape[-2:])
-        self.per_net = {"p", *(f"memory_{key}" for key in self.step.memory)}
+        self.net, self.shapes = net, (x_shape[-2:], t_shape[-2:])
+        self.per_net = {"p", *(f"memory_{key}" for key in net.optimizer.start(net._flat))}
         own = {"x": len(x_shape) == 3, "t": len(t_shape) == 3, "alpha": np.ndim(net.alpha) > 0}
         self.per_net |= {name for name, is_own in own.items() if is_own}
-        trial = Plan(self.step, self.per_net, 8)
+        trial = self.planned(8)
         self.calls = len(trial.calls)
         if self.calls > MOST_CALLS:
             raise Untraceable(f"a step would take {self.calls} calls on arrays of nets")
         self.chunk = int(np.clip(CACHE * 8 // trial.bytes // 8 * 8, 64, 16384))
-        self._plans: dict[tuple[int, int], Plan] = {}
+        self._plans: dict[tuple[int, int], Plan | CompiledPlan] = {}
 
-    def plan(self, nets: int, lane: int) -> Plan:
+    def planned(self, width: int) -> Plan | CompiledPlan:
+        """A new plan for so many nets."""
+        return Plan(trace_step(self.net, *self.shapes), self.per_net, width)
+
+    def plan(self, nets: int, lane: int) -> Plan | CompiledPlan:
         """The plan for so many nets, of which each thread has its own."""
         width = -(-nets // 8) * 8
         if (width, lane) not in self._plans:
-            self._plans[width, lane] = Plan(self.step, self.per_net, width)
+            self._plans[width, lane] = self.planned(width)
         return self._plans[width, lane]
 
     def learn(self, net: Network, facts: Sequence[Fact], epochs: int, number: int = 0) -> Array:
@@ -84,6 +89,13 @@ class Crowd:
     def step_once(self, net: Network, number: int, x: Array, t: Array) -> Array:
         """One step, after which the parameters' arrays are up to date."""
         return self.learn(net, [(x, t)], 1, number)
+
+
+class CompiledCrowd(Crowd):
+    """The same with the step compiled by Numba."""
+
+    def planned(self, width: int) -> CompiledPlan:
+        return CompiledPlan(self.net, *self.shapes, self.per_net, width)
 
 
 class _Chunk:
@@ -153,8 +165,9 @@ class _Chunk:
         for call in self.plan.calls:
             call()
         for name in self.state:
-            if name in self.plan.inputs:
-                np.copyto(self.plan.inputs[name], self.plan.outputs[name])
+            before, after = self.plan.inputs.get(name), self.plan.outputs[name]
+            if before is not None and before is not after:
+                np.copyto(before, after)
 
     def _step_carefully(self, fact: Fact, number: int) -> None:
         before = self._saved()

@@ -16,7 +16,7 @@ import numpy as np
 from minnet.checks import Array, positive_int
 from minnet.facts import Facts, checked_arrays, checked_facts
 from minnet.snapshots import unchanged_by_errors
-from minnet.unroll.crowds import Crowd
+from minnet.unroll.crowds import CompiledCrowd, Crowd
 from minnet.unroll.floats import Floats, Work
 from minnet.unroll.symbols import Untraceable
 from minnet.unroll.tracing import Shape
@@ -24,7 +24,7 @@ from minnet.unroll.tracing import Shape
 if TYPE_CHECKING:
     from minnet.network import Network
 
-ENGINES = ("auto", "layers", "floats", "arrays")
+ENGINES = ("auto", "layers", "floats", "arrays", "numba")
 
 
 class Engine(str):
@@ -71,12 +71,16 @@ def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
         return Choice(None, Engine("layers", "as asked for"))
     name = "floats" if net.nets is None else "arrays"
     try:
-        if asked not in ("auto", name):
+        if asked not in ("auto", "numba", name):
             kind = "plain network" if net.nets is None else "crowd"
             raise Untraceable(f"{asked!r} does not run a {kind}")
         if net.nets is None:
-            floats = Floats(net, x_shape, t_shape)
+            floats = Floats(net, x_shape, t_shape, compiled=asked == "numba")
+            name = "numba" if asked == "numba" else name
             return Choice(floats, Engine(name, f"{floats.program.operations} operations a step"))
+        if asked == "numba":
+            compiled = CompiledCrowd(net, x_shape, t_shape)
+            return Choice(compiled, Engine("numba", f"compiled, for {compiled.chunk} nets"))
         crowd = Crowd(net, x_shape, t_shape)
         return Choice(crowd, Engine(name, f"{crowd.calls} calls a step for {crowd.chunk} nets"))
     except Untraceable as error:

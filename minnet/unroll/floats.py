@@ -44,7 +44,9 @@ class Floats:
     layers, whose errors and divergences are the ones that count.
     """
 
-    def __init__(self, net: Network, x_shape: Shape, t_shape: Shape) -> None:
+    def __init__(
+        self, net: Network, x_shape: Shape, t_shape: Shape, compiled: bool = False
+    ) -> None:
         if net.dtype != np.float64:
             raise Untraceable("Python's floats are float64")
         if net.size * max(1, math.prod(x_shape[:-1])) > MOST_OPERATIONS:
@@ -56,7 +58,8 @@ class Floats:
         self.low, self.high = net.loss.expected_range
         self.bounded = math.isfinite(self.low) or math.isfinite(self.high)
         self.size = net.size
-        self.run = compiled(source(program, net.loss.output_range))
+        self.run = interpreted(source(program, net.loss.output_range))
+        self.run_compiled = one_net(program) if compiled else None
 
     def learn(self, net: Network, facts: Work, epochs: int) -> Any:
         """Take epochs * len(facts) steps; the last loss, inf if learning diverged."""
@@ -145,7 +148,7 @@ def source(program: Program, output_range: tuple[float, float]) -> str:
     )
 
 
-def compiled(text: str) -> Run:
+def interpreted(text: str) -> Run:
     """The function of that source, in a namespace that holds the math module's functions."""
     namespace: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
     namespace["nan"] = math.nan
