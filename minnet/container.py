@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 import struct
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -45,9 +44,11 @@ DEPTH = 64
 DIGITS = 40  # of an integer: 128 bits
 
 DTYPES = {
-    np.dtype(name).name: np.dtype(name)
-    for name in ("bool", *"bhilqBHILQefd")
-    if name == "bool" or np.dtype(name).itemsize <= 8
+    name: np.dtype(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64"),
+    )
 }
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -61,13 +62,15 @@ def pack(tree: Tree) -> bytes:
         If it holds something else than plain data and arrays, or too much.
     """
     arrays: list[Array] = []
-    plain = _without_arrays(tree, arrays, 0)
+    plain = _without_arrays(tree, arrays)
     table = [[array.dtype.name, list(array.shape)] for array in arrays]
     text = _dumped({"arrays": table, "tree": plain})
-    data = [array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays]
-    prefix = PREFIX.pack(MAGIC, VERSION, len(text), sum(map(len, data)))
-    body = b"".join([prefix, text, *data])
-    return body + hashlib.sha256(body).digest()
+    data = [array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in arrays]
+    parts = [PREFIX.pack(MAGIC, VERSION, len(text), sum(map(len, data))), text, *data]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return b"".join([*parts, digest.digest()])
 
 
 def unpack(data: bytes) -> Tree:
@@ -94,7 +97,7 @@ def unpack(data: bytes) -> Tree:
     start = PREFIX.size + text_length
     header = fields(_parsed(bytes(view[PREFIX.size : start])), "the file", ("arrays", "tree"))
     arrays = enumerate(_arrays(header["arrays"], view[start:-DIGEST]))
-    tree = _with_arrays(header["tree"], arrays, 0)
+    tree = _with_arrays(header["tree"], arrays)
     if next(arrays, None) is not None:
         raise FileError("it holds arrays that nothing in it uses")
     return tree
@@ -113,9 +116,9 @@ def to_text(tree: Tree) -> str:
     FileError
         As `pack`, and for nan and inf, which JSON has not.
     """
-    listed = _listed(tree, 0)
+    listed = _listed({"minnet": VERSION, **tree})
     _dumped(listed)
-    return _laid_out({"minnet": VERSION, **listed}, 0) + "\n"
+    return _laid_out(listed)
 
 
 def from_text(data: bytes) -> Tree:
@@ -130,8 +133,7 @@ def from_text(data: bytes) -> Tree:
     if not isinstance(tree, dict) or "minnet" not in tree:
         raise FileError('it is no minnet file: it does not begin with {"minnet": 1')
     _check_version(tree.pop("minnet"))
-    _check_strings(tree)
-    return tree
+    return _with_arrays(tree, iter(()))
 
 
 def fields(
@@ -155,10 +157,9 @@ def _check_version(version: object) -> None:
         )
 
 
-def _without_arrays(tree: Tree, arrays: list[Array], depth: int) -> Tree:
+def _without_arrays(tree: Tree, arrays: list[Array], depth: int = 0) -> Tree:
     """The tree as JSON can hold it; its arrays are appended to `arrays`."""
-    if depth > DEPTH:
-        raise FileError(f"it is nested deeper than {DEPTH}")
+    _check_depth(depth)
     if isinstance(tree, np.ndarray):
         return {"$array": _appended(arrays, tree)}
     if isinstance(tree, (list, tuple)):
@@ -167,9 +168,10 @@ def _without_arrays(tree: Tree, arrays: list[Array], depth: int) -> Tree:
         return [_without_arrays(item, arrays, depth + 1) for item in tree]
     if isinstance(tree, dict):
         return {_key(key): _without_arrays(tree[key], arrays, depth + 1) for key in tree}
-    if isinstance(tree, float) and not math.isfinite(tree):
-        return {"$float": str(float(tree))}
-    return _scalar(tree)
+    value = _scalar(tree)
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(value)}
+    return value
 
 
 def _appended(arrays: list[Array], array: Array) -> int:
@@ -179,19 +181,24 @@ def _appended(arrays: list[Array], array: Array) -> int:
     return len(arrays) - 1
 
 
-def _listed(tree: Tree, depth: int) -> Tree:
+def _listed(tree: Tree, depth: int = 0) -> Tree:
     """The tree with arrays as nested lists."""
-    if depth > DEPTH:
-        raise FileError(f"it is nested deeper than {DEPTH}")
+    _check_depth(depth)
     if isinstance(tree, np.ndarray):
         tree = tree.tolist()
     if isinstance(tree, (list, tuple)):
         return [_listed(item, depth + 1) for item in tree]
     if isinstance(tree, dict):
         return {_key(key): _listed(tree[key], depth + 1) for key in tree}
-    if isinstance(tree, float) and not math.isfinite(tree):
-        raise FileError(f"it holds {tree}, which JSON cannot; save it without .json")
-    return _scalar(tree)
+    value = _scalar(tree)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise FileError(f"it holds {value}, which JSON cannot; save it without .json")
+    return value
+
+
+def _check_depth(depth: int) -> None:
+    if depth > DEPTH:
+        raise FileError(f"it is nested deeper than {DEPTH}")
 
 
 def _key(key: object) -> str:
@@ -299,29 +306,51 @@ def _dtype_and_shape(row: Tree) -> tuple[np.dtype[Any], list[int]]:
     return DTYPES[name], shape
 
 
-MARK = re.compile(r"\$.*", re.DOTALL)
-
-
-def _with_arrays(tree: Tree, arrays: Iterator[tuple[int, Array]], depth: int) -> Tree:
-    if depth > DEPTH:
-        raise FileError(f"it is nested deeper than {DEPTH}")
+def _with_arrays(tree: Tree, arrays: Iterator[tuple[int, Array]], depth: int = 0) -> Tree:
+    """The tree that JSON holds, with the arrays in their places."""
+    _check_depth(depth)
     if isinstance(tree, list):
         return [_with_arrays(item, arrays, depth + 1) for item in tree]
     if isinstance(tree, dict):
         if any(key.startswith("$") for key in tree):
             return _marked(tree, arrays)
-        return {
-            _text(key): _with_arrays(value, arrays, depth + 1) for key, value in tree.items()
-        }
+        return {_text(key): _with_arrays(tree[key], arrays, depth + 1) for key in tree}
     return _text(tree) if isinstance(tree, str) else tree
 
 
 def _marked(record: dict[str, Tree], arrays: Iterator[tuple[int, Array]]) -> Tree:
+    """What {"$float": ...}, {"$array": ...} or {"$floats": ...} stands for."""
     ((mark, value), *others) = record.items()
     if mark == "$float" and not others and isinstance(value, str) and value in NOT_FINITE:
         return NOT_FINITE[value]
     if mark in ("$array", "$floats") and not others and type(value) is int:
-        number, array = next(arrays, (None, None))
-        if number == value and (mark == "$array" or _is_list_of_floats(array)):
-            return array if mark == "$array" else array.tolist()
-    raise FileError(f"{brief(record)} stands for nothing")
+        number, array = next(arrays, (None, np.zeros(0)))
+        if number == value and mark == "$array":
+            return array
+        if number == value and array.ndim == 1 and array.dtype == np.float64:
+            return array.tolist()
+    raise FileError(f"{brief(record)} stands for nothing in it")
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise FileError(f"{brief(value)} is no text") from None
+    return value
+
+
+def _laid_out(value: Tree, indent: int = 0) -> str:
+    """JSON in which a row of numbers, and whatever is short, stands in one line."""
+    line = json.dumps(value, ensure_ascii=False)
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if indent + len(line) <= 88 or not any(isinstance(item, (dict, list)) for item in inside):
+        return line
+    items = [_laid_out(item, indent + 2) for item in inside]
+    brackets = "[]"
+    if isinstance(value, dict):
+        brackets = "{}"
+        keys = [json.dumps(key, ensure_ascii=False) for key in value]
+        items = [f"{key}: {item}" for key, item in zip(keys, items, strict=True)]
+    lines = ",\n".join(" " * (indent + 2) + item for item in items)
+    return f"{brackets[0]}\n{lines}\n{' ' * indent}{brackets[1]}"

@@ -30,14 +30,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minnet.checks import Array, Randomness, brief, generator, inputs_for
+from minnet.checks import Array, Randomness, brief, generator, inputs_for, real_array
 from minnet.layers import Back, Layer
 from minnet.losses import Loss
+from minnet.structure import Chain, leaves
 
 EXACT = 1e-9  # the relative error allowed beside the complex step
 ESTIMATED = 1e-6  # and beside finite differences, on top of their own uncertainty
 ROUNDING = 1e-12  # of |y| for a step of size 1: what cancellation may leave of a gradient
-MOST = 200  # so many entries are tried one by one; of a larger array as many, drawn at random
+MOST, FEW = 200, 20  # an array of more entries than MOST is tried at FEW, and along random steps
 STEP = 1e-20
 LEAST = 1e-290  # numbers near the end of the float range have lost their digits
 EPSILON = float(np.finfo(np.float64).eps)
@@ -224,23 +225,49 @@ def check_gradients(
         raise TypeError(f"check_gradients takes a Layer, Network or Loss, not {layer!r}{instance}")
     elif expected is not None:
         raise TypeError(f"{what} is no loss, so there is nothing to expect")
-    if getattr(layer, "layers", None) == ():
+    if isinstance(layer, Chain) and not layer.layers:
         raise ValueError(f"{what} has no layers to check")
     layer = layer.copy()
-    own = {
-        name: np.array(array if layer.nets is None else array[0], np.float64)
-        for name, array in layer.parameters.items()
-    }
-    layer = layer.with_parameters(own)
+    layer = layer.with_parameters(
+        {
+            name: np.array(array if layer.nets is None else array[0], np.float64)
+            for name, array in layer.parameters.items()
+        }
+    )
     if x is not None:
         x = inputs_for(layer, x).astype(np.float64)
         if x.ndim == 3 or 0 in x.shape:
             raise ValueError(f"x must be a vector (n,) or a batch (batch, n), not {x.shape}")
-    examination = _Examination(layer, rng)
     with np.errstate(all="ignore"):  # nan and inf are findings, not warnings
-        for point in _points(layer, x, own, rng):
-            examination.look_at(point)
+        examination, batch = _examined(layer, x, rng)
+        if isinstance(layer, Chain):
+            examination.findings = {**_inside(layer, batch, rng), **examination.findings}
     return examination.report(what)
+
+
+def _examined(
+    layer: Layer, x: Array | None, rng: np.random.Generator
+) -> tuple[_Examination, Array]:
+    """The examination of a layer, and the first batch that it looked at."""
+    examination = _Examination(layer, rng)
+    points = list(_points(layer, x, rng))
+    for point in points:
+        examination.look_at(point)
+    return examination, points[1].x
+
+
+def _inside(net: Chain, x: Array, rng: np.random.Generator) -> dict[str, str]:
+    """What is wrong with a network's layers when each is looked at by itself, at its own inputs."""
+    findings: dict[str, str] = {}
+    for name, layer in leaves(net):
+        examination, _ = _examined(layer, x, rng)
+        found = examination.report("").findings
+        findings |= {f"{name} {i}": f"in {name}: {text}" for i, text in enumerate(found)}
+        try:
+            x = np.array(layer.forward(x.copy())[0])
+        except Exception:  # reported by now
+            break
+    return findings
 
 
 class _PerFact(Layer):
@@ -263,13 +290,17 @@ class _PerFact(Layer):
 def _loss_as_layer(
     loss: Loss, x: Any, expected: Any, rng: np.random.Generator
 ) -> tuple[Layer, Any]:
-    n = 3 if x is None else np.shape(x)[-1] if np.ndim(x) else 1
+    if x is not None:
+        x = real_array(x, "the output x")
+        if x.ndim not in (1, 2) or 0 in x.shape:
+            raise ValueError(f"the output x must be a vector or a batch, not of shape {x.shape}")
+    m = 3 if x is None else x.shape[-1]
     if expected is None:
-        expected = rng.dirichlet(np.ones(n))
-    targets = loss.targets(expected, np.shape(expected)[:1] if x is None else (n,), np.dtype(float))
+        expected = rng.dirichlet(np.ones(m))
+    targets = loss.targets(expected, np.shape(expected)[:1] if x is None else (m,), np.dtype(float))
     if x is None:
         x = rng.uniform(0.05, 0.95, (5, len(targets)))  # probabilities, which all losses take
-    loss.check_outputs(np.asarray(x))
+    loss.check_outputs(x)
     return _PerFact(loss, targets), x
 
 
@@ -286,25 +317,29 @@ class _Point:
         return [self.x, *self.parameters.values()]
 
 
-def _points(
-    layer: Layer, x: Array | None, own: dict[str, Array], rng: np.random.Generator
-) -> Iterator[_Point]:
+def _points(layer: Layer, x: Array | None, rng: np.random.Generator) -> Iterator[_Point]:
+    """Vectors and batches, with the layer's own parameters and with others near them."""
+    own = {name: array.copy() for name, array in layer.parameters.items()}
     n = layer.n or (3 if x is None else x.shape[-1])
     facts = _other_than(n, layer.m, least=3)
     nudged = {name: _nudged(array, rng) for name, array in own.items()}
     if x is None:
-        scales = {f", inputs of scale {s:g}": s for s in (1, 1e-3, 10)}
-        batches = {words: s * rng.standard_normal((facts, n)) for words, s in scales.items()}
+        batches = {
+            f", inputs of scale {scale:g}": scale * rng.standard_normal((facts, n))
+            for scale in (1, 1e-3, 10)
+        }
     elif x.ndim == 2 and len(x) > 1:
-        batches = {"": x, " ": x}
+        batches = {"": x}
     else:  # other facts beside it, no farther from zero and of the same signs: in its domain
-        batch = x * rng.uniform(0.5, 1, (facts, n))
-        batch[0] = x
-        batches = {"": batch, " ": batch}
-    for i, (words, batch) in enumerate(batches.items()):
-        parameters, changed = (nudged, ", parameters nudged") if i and own else (own, "")
-        yield _Point(batch[0], parameters, f"one fact{words}{changed}")
-        yield _Point(batch, parameters, f"a batch of {len(batch)}{words}{changed}")
+        batches = {"": x * rng.uniform(0.5, 1, (facts, n))}
+        batches[""][0] = x
+    places = [(words, batch, own) for words, batch in batches.items()]
+    if own:
+        changed = [(f"{words}, parameters nudged", batch, nudged) for words, batch, _ in places]
+        places = places[:1] + changed[-2:]
+    for words, batch, parameters in places:
+        yield _Point(batch[0], parameters, f"one fact{words}")
+        yield _Point(batch, parameters, f"a batch of {len(batch)}{words}")
 
 
 def _other_than(*sizes: int | None, least: int) -> int:
@@ -498,7 +533,7 @@ class _Examination:
         size = argument.size
         some = np.arange(size)
         if size > MOST:
-            some = np.sort(self.rng.choice(size, MOST, replace=False))
+            some = np.sort(self.rng.choice(size, FEW, replace=False))
         units = np.zeros((len(some), size))
         units[np.arange(len(some)), some] = 1
         indices: list[tuple[int, ...] | None] = [
@@ -714,25 +749,24 @@ def _jacobian(output: Function, a: Array, directions: Array, y: Array) -> _Jacob
     """The derivative of `output` at a along each direction, by two independent ways."""
     size = max(1.0, _largest(a))
     smallest = float(np.abs(a[a != 0]).min(initial=size))
-    least = min(1e-7 * size, max(1e-3 * smallest, 1e-30))
+    least = min(1e-7 * size, max(1e-3 * smallest, 1e-15))
     estimates = [
         _differentiate(lambda t, v=v: output(a + t * v), y, size, least)  # type: ignore[misc]
         for v in directions
     ]
     jacobian, uncertainty, kinks = map(np.stack, zip(*estimates, strict=True))
-    scale, floor = _largest(jacobian), ROUNDING * _largest(y) / size
+    scale = _largest(jacobian)
     kinks &= uncertainty > 0.1 * ESTIMATED * scale  # a smaller jump is hardly more than noise
     steps = _complex_step(output, a, directions, y)
     if steps is None:
         return _Jacobian(jacobian, uncertainty, kinks, False, len(directions) == a.size)
-    settled = ~kinks & (uncertainty <= 1e-3 * scale + 100 * floor)
+    settled = ~kinks & (uncertainty <= 1e-3 * scale + ROUNDING * _largest(y) / size)
     apart = np.abs(steps - jacobian)
     exact = bool(settled.any() and (apart <= uncertainty + ESTIMATED * scale)[settled].all())
-    if exact:
-        jacobian = np.where(kinks, jacobian, steps)
-        uncertainty = np.where(kinks, np.maximum(uncertainty, apart), floor)
-    elif not settled.any():  # neither can be judged by the other
-        uncertainty = np.maximum(uncertainty, apart)
+    # what cannot be settled by differences is lost in rounding, or at a kink: either may be right
+    if exact or not settled.any():
+        uncertainty = np.where(settled, 0.01 * uncertainty, np.maximum(uncertainty, apart))
+        jacobian = np.where(settled, steps, jacobian)
     return _Jacobian(jacobian, uncertainty, kinks, exact, len(directions) == a.size)
 
 
@@ -766,9 +800,10 @@ def _differentiate(f: Function, y: Array, size: float, least: float) -> tuple[Ar
         up, down = (np.stack([f(sign * step) for step in t[:, 0]]) for sign in (1, -1))
         if up.shape == down.shape == (4, *y.shape):
             mean, spread = _extrapolated((up - down) / (2 * t), 4)
-            jump, _ = _extrapolated(((up - y) - (y - down)) / t, 2)
+            jump, change = _extrapolated(((up - y) - (y - down)) / t, 2)
+            spread = np.maximum(spread, change)
             noise = 64 * EPSILON * _largest(up, down) / h
-            sudden = np.abs(jump) > 4 * (spread + noise)
+            sudden = np.abs(jump) > 100 * spread + 4 * noise
             # at a kink the slope may be anything between those of its sides
             doubt = np.where(sudden, 0.5, 5) * np.abs(jump) + 10 * (spread + noise)
             better = doubt < uncertainty
@@ -910,7 +945,7 @@ def _suspicions(
     )
     yield (
         "is that of the first fact only: the sum over the batch is missing",
-        lambda s: s.point.x.ndim == 2 and _like(s.computed, s.first),
+        lambda s: s.point.x.ndim == 2 and _like(s.computed, s.first, _largest(s.expected)),
     )
     yield "is dy itself: the layer's own derivative is missing", lambda s: _like(s.computed, s.dy)
     for other in tallies:
@@ -931,7 +966,8 @@ def _factor(samples: Sequence[_Sample]) -> str | None:
     proportional = all(_like(s.computed, k * s.expected) for s in samples)
     if not proportional or (len(factors) < 2 and samples[0].computed.size == 1):
         return None
-    how = f"{abs(k):.6g} times too large" if abs(k) > 1 else f"{1 / abs(k):.6g} times too small"
+    big = abs(k) > 1
+    how = f"is {abs(k) if big else 1 / abs(k):.9g} times too {'large' if big else 'small'}"
     return how if k > 0 else f"{how}, and has the wrong sign"
 
 
@@ -945,8 +981,9 @@ def _shape_trouble(sample: _Sample) -> str:
     return text
 
 
-def _like(a: Any, b: Any) -> bool:
+def _like(a: Any, b: Any, scale: float | None = None) -> bool:
     """Whether two arrays are alike, nearly enough to name one as the other."""
     if np.shape(a) != np.shape(b):
         return False
-    return bool((np.abs(np.asarray(a) - b) <= 1e-5 * _largest(b)).all())
+    scale = _largest(b) if scale is None else scale
+    return bool((np.abs(np.asarray(a) - b) <= ESTIMATED * scale).all())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.checks import Array
 from minnet.unroll.program import Program
 from minnet.unroll.scalars import MATH_FUNCTIONS, PYTHON, Notation
 from minnet.unroll.symbols import Untraceable
@@ -39,25 +40,36 @@ def numba_or_reason() -> Any:
     return numba
 
 
-def one_net(program: Program) -> Callable[..., None]:
-    """run(state, alpha, X, T, losses): a step for each loss, the state changed in place."""
-    lines = [f"{name} = state[{i}]" for i, name in enumerate(program.state)]
-    lines += ["for step in range(len(losses)):", "    fact = step % len(X)"]
+def compiled_run(program: Program, output_range: tuple[float, float]) -> Callable[..., Any]:
+    """A function that takes a block of steps on facts X and T, and returns the state."""
+    lines = ["for k in range(len(losses)):", "    fact = (first + k) % len(X)"]
     for array, names in (("X", program.x), ("T", program.t)):
         for index, name in np.ndenumerate(names):
             lines.append(f"    {name} = {array}[{', '.join(map(str, ('fact', *index)))}]")
-    lines += [f"    {name} = {text}" for name, text in program.lines]
-    lines.append("    losses[step] = loss")
-    lines += [f"state[{i}] = {name}" for i, name in enumerate(program.state)]
-    text = "def run(state, alpha, X, T, losses):\n" + "".join(f"    {line}\n" for line in lines)
-    return _compiled_one(text)
+    lines += [f"    {line}" for line in program.checked_lines(output_range)]
+    lines.append("    losses[k] = loss")
+    load = [f"{name} = state[{i}]" for i, name in enumerate(program.state)]
+    store = [f"state[{i}] = {name}" for i, name in enumerate(program.state)]
+    text = "".join(f"    {line}\n" for line in (*load, *lines, *store))
+    run = _compiled_one(f"def run(state, alpha, X, T, first, losses):\n{text}")
+
+    def run_block(
+        state: Sequence[float], alpha: float, x: Array, t: Array, block: range, losses: list[float]
+    ) -> list[float]:
+        after, each = np.array(state), np.empty(len(block))
+        run(after, alpha, x, t, block.start, each)
+        losses += each.tolist()
+        return after.tolist()
+
+    return run_block
 
 
 @functools.lru_cache(maxsize=256)
 def _compiled_one(text: str) -> Callable[..., None]:
-    names: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
-    exec(compile(text, "<steps of one net>", "exec"), names)
     numba = numba_or_reason()
+    names: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
+    names["nan"] = math.nan
+    exec(compile(text, "<steps of one net>", "exec"), names)
     compiled: Callable[..., None] = numba.njit(error_model="numpy")(names["run"])
     return compiled
 
@@ -89,7 +101,8 @@ class CompiledPlan:
 def _source(program: Program, sizes: dict[str, int], arrays: list[str], per_net: set[str]) -> str:
     """A function of these arrays, `loss` and `y`: a step of every net, the state in place."""
     places = [f"{name}_[{i}, i]" for name, size in sizes.items() for i in range(size)]
-    shared, own = [], []
+    shared: list[str] = []
+    own: list[str] = []
     for array, names in (("x", program.x), ("t", program.t), ("alpha", np.array("alpha"))):
         for index, name in np.ndenumerate(names):
             place = ", ".join([*map(str, index), "i" if array in per_net else "0"])
@@ -145,14 +158,14 @@ def _exp(kind: str) -> Callable[[Any], Any]:
     """
     numba = numba_or_reason()
     number, integer = (np.float64, np.int64) if kind == "d" else (np.float32, np.int32)
-    terms, digits, bias = (13, 52, 1023) if kind == "d" else (7, 23, 127)
+    terms, mantissa, exponent = (13, 52, 1023) if kind == "d" else (7, 23, 127)
     coarse = number(0.693145751953125 if kind == "d" else 0.693359375)  # n times it is exact
     fine = number(math.log(2) - 0.693359375 if kind == "f" else 1.42860682030941723212e-6)
     low, high = (number(v) for v in ((-708.0, 709.8) if kind == "d" else (-87.0, 88.8)))
     per_log2 = number(1 / math.log(2))
     # a sum with it rounds to an integer, which is then in the last bits of the sum
-    rounder = number(1.5 * 2**digits)
-    bias, digits = integer(bias), integer(digits)
+    rounder = number(1.5 * 2**mantissa)
+    bias, digits = integer(exponent), integer(mantissa)
     to_bits, to_float = _reinterpreted(kind)
     names = {f"c{k}": number(1 / math.factorial(k)) for k in range(terms + 1)}
     body = f"c{terms}"
@@ -181,7 +194,7 @@ def _reinterpreted(kind: str) -> tuple[Any, Any]:
     whole, real = (types.int64, types.float64) if kind == "d" else (types.int32, types.float32)
 
     def reinterpretation(source: Any, target: Any) -> Any:
-        @intrinsic  # type: ignore[untyped-decorator]
+        @intrinsic
         def reinterpret(typing_context: Any, value: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 return builder.bitcast(args[0], context.get_value_type(target))

@@ -140,13 +140,10 @@ def _learn_all(net: Network, facts: Any, epochs: int) -> Any:
     runner = choice(net, *shapes.pop()).runner if len(shapes) == 1 else None
     if runner is None:
         return None
+    if not isinstance(facts, Facts):
+        x, t = (np.stack(arrays) for arrays in zip(*checked, strict=True))
     with unchanged_by_errors(net):
         net._start_learning()
         if isinstance(runner, Crowd):
-            rows = list(zip(x, t, strict=True)) if isinstance(facts, Facts) else checked
-            return runner.learn(net, rows, epochs)
-        if isinstance(facts, Facts):
-            values = list(zip(x.tolist(), t.tolist(), strict=True))
-            return runner.learn(net, Work(values, lambda i: (x[i], t[i])), epochs)
-        values = [(x.tolist(), t.tolist()) for x, t in checked]
-        return runner.learn(net, Work(values, checked.__getitem__), epochs)
+            return runner.learn(net, list(zip(x, t, strict=True)), epochs)
+        return runner.learn(net, Work(x, t, epochs * len(x)))

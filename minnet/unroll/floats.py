@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet.checks import Array
 from minnet.facts import Fact
+from minnet.unroll.compiled import compiled_run
 from minnet.unroll.program import Program
 from minnet.unroll.scalars import MATH_FUNCTIONS
 from minnet.unroll.symbols import Untraceable
@@ -24,12 +24,35 @@ MOST_OPERATIONS = 1200
 BLOCK = 256  # steps between two looks at whether all is finite
 
 
-@dataclass(frozen=True)
 class Work:
-    """Facts of one shape: as nested sequences of floats, and by number as arrays."""
+    """Steps to take, in blocks: facts of one shape, again and again.
 
-    values: list[Any]
-    arrays: Callable[[int], Fact]
+    Parameters
+    ----------
+    x, t : ndarray, shapes (facts, ...)
+    steps : int
+    """
+
+    def __init__(self, x: Array, t: Array, steps: int) -> None:
+        self.x, self.t, self.steps = x, t, steps
+        self._values: list[Any] = []
+
+    def blocks(self) -> Iterator[range]:
+        """The numbers of the steps, a few hundred at a time."""
+        for start in range(0, self.steps, BLOCK):
+            yield range(start, min(start + BLOCK, self.steps))
+
+    def arrays(self, step: int) -> Fact:
+        """The fact of a step."""
+        return self.x[step % len(self.x)], self.t[step % len(self.x)]
+
+    def values(self, block: range) -> list[Any]:
+        """The facts of a block as nested lists of floats."""
+        if not self._values:  # enough of them to cut any block from
+            once = list(zip(self.x.tolist(), self.t.tolist(), strict=True))
+            self._values = once * min(-(-self.steps // len(once)), 1 + -(-BLOCK // len(once)))
+        start = block.start % len(self.x)
+        return self._values[start : start + len(block)]
 
 
 State = Sequence[float]
@@ -59,39 +82,47 @@ class Floats:
         self.bounded = math.isfinite(self.low) or math.isfinite(self.high)
         self.size = net.size
         self.run = interpreted(source(program, net.loss.output_range))
-        self.run_compiled = one_net(program) if compiled else None
+        self.run_compiled = compiled_run(program, net.loss.output_range) if compiled else None
 
-    def learn(self, net: Network, facts: Work, epochs: int) -> Any:
-        """Take epochs * len(facts) steps; the last loss, inf if learning diverged."""
+    def learn(self, net: Network, work: Work) -> Any:
+        """Take these steps; the last loss, inf if learning diverged."""
         state: State = _state(net)
-        at_once = facts.values * max(1, min(epochs, -(-BLOCK // len(facts.values))))
-        steps = epochs * len(facts.values)
-        for start in range(0, steps, len(at_once)):
-            for first in range(start, min(start + len(at_once), steps), BLOCK):
-                block = at_once[first - start : min(first + BLOCK, steps) - start]
-                after, losses = self._attempt(state, net.alpha, block)
-                if after is None or not _finite(losses) or not _finite(after):
-                    after, losses = self._one_by_one(net, state, facts, block, first)
-                state = after
-                if net._all_diverged():
-                    return losses[-1]
+        losses: list[Any] = []
+        for block in work.blocks():
+            after, losses = self._attempt(state, net.alpha, work, block)
+            if after is None or not _finite(losses) or not _finite(after):
+                after, losses = self._one_by_one(net, state, work, block)
+            state = after
+            if net._all_diverged():
+                return losses[-1]
         _store(net, state)
         return losses[-1]
 
     def _one_by_one(
-        self, net: Network, state: State, facts: Work, block: Sequence[Any], first: int
+        self, net: Network, state: State, work: Work, block: range
     ) -> tuple[State, list[float]]:
         losses: list[float] = []
-        for number, values in enumerate(block, first):
-            after, losses = self._attempt(state, net.alpha, [values])
+        for step in block:
+            after, losses = self._attempt(state, net.alpha, work, range(step, step + 1))
             if after is None or not self._may_stay(after, losses):
                 _store(net, state)
-                losses = [net._step(number, *facts.arrays(number % len(facts.values)))]
+                losses = [net._step(step, *work.arrays(step))]
                 after = _state(net)
             state = after
             if net._all_diverged():
                 break
         return state, losses
+
+    def _attempt(
+        self, state: State, alpha: float, work: Work, block: range
+    ) -> tuple[State | None, list[float]]:
+        losses: list[float] = []
+        try:
+            if self.run_compiled is not None:
+                return self.run_compiled(state, alpha, work.x, work.t, block, losses), losses
+            return self.run(state, alpha, work.values(block), losses), losses
+        except (ArithmeticError, ValueError):
+            return None, losses
 
     def learn_one(self, net: Network, x: list[Any], t: list[Any]) -> float | None:
         """Take one step on a vector fact of unchecked floats; None if anything looks odd."""
@@ -111,20 +142,15 @@ class Floats:
 
     def step_once(self, net: Network, number: int, x: Array, t: Array) -> Any:
         """One step, after which the parameters' arrays are up to date."""
-        after, losses = self._attempt(_state(net), net.alpha, [(x.tolist(), t.tolist())])
-        if after is None or not self._may_stay(after, losses):
+        losses: list[float] = []
+        try:
+            after = self.run(_state(net), net.alpha, ((x.tolist(), t.tolist()),), losses)
+        except (ArithmeticError, ValueError):
+            return net._step(number, x, t)
+        if not self._may_stay(after, losses):
             return net._step(number, x, t)
         _store(net, after)
         return losses[0]
-
-    def _attempt(
-        self, state: State, alpha: float, facts: Sequence[Any]
-    ) -> tuple[State | None, list[float]]:
-        losses: list[float] = []
-        try:
-            return self.run(state, alpha, facts, losses), losses
-        except (ArithmeticError, ValueError):
-            return None, losses
 
     def _may_stay(self, state: State, losses: list[float]) -> bool:
         return math.isfinite(losses[0]) and all(map(math.isfinite, state[: self.size]))
@@ -133,11 +159,7 @@ class Floats:
 def source(program: Program, output_range: tuple[float, float]) -> str:
     """A function that takes a step for each fact, appends its loss, and returns the state."""
     state = _tuple(program.state)
-    lines = [f"{name} = {text}" for name, text in program.lines]
-    low, high = output_range
-    if math.isfinite(low) or math.isfinite(high):
-        lines += [f"if {name} < {low} or {name} > {high}: loss = nan" for name in program.y]
-    body = "\n".join(f"        {line}" for line in lines)
+    body = "\n".join(f"        {line}" for line in program.checked_lines(output_range))
     return (
         "def run(state, alpha, facts, losses):\n"
         f"    {state} = state\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,14 @@ class Program:
             self.lines, self.y, self.operations, _ = _step(step, names, new, notation)
             self.lines += zip(self.state, map(notation.name, new), strict=True)
         self._check_names()
+
+    def checked_lines(self, output_range: tuple[float, float]) -> list[str]:
+        """Statements of the step; its loss becomes nan where an output is out of range."""
+        low, high = output_range
+        lines = [f"{name} = {text}" for name, text in self.lines]
+        if math.isfinite(low) or math.isfinite(high):
+            lines += [f"if {name} < {low} or {name} > {high}: loss = nan" for name in self.y]
+        return lines
 
     def _check_names(self) -> None:
         """Refuse to mix up two numbers whose layers' names look alike when written out."""
