@@ -20,7 +20,11 @@ Ideal = Callable[[Any], Any]
 
 
 def identity(x: Any) -> Any:
-    """The ideal that gives back its input."""
+    """The ideal that gives back its input.
+
+    >>> identity([3, 5])
+    [3, 5]
+    """
     return x
 
 

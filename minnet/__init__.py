@@ -11,8 +11,6 @@ from minnet.layers import (
     ReLU,
     Sigmoid,
     Tanh,
-    along_batch,
-    batch_sum,
 )
 from minnet.losses import (
     BinaryCrossEntropy,
@@ -23,7 +21,7 @@ from minnet.losses import (
 )
 from minnet.network import Network
 from minnet.optimizers import SGD, Adam, Optimizer
-from minnet.parameters import Parameter
+from minnet.parameters import Parameter, along_batch, batch_sum
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,10 @@ forward and backprop check nothing. Whatever enters through `layer(x)`,
 
 from __future__ import annotations
 
+import numbers
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -27,24 +30,43 @@ class UnknownName(KeyError):
     __str__ = Exception.__str__
 
 
+def numeric_array(value: object, what: str) -> Array:
+    """`value` as an array of numbers, of whatever dtype it has, complex too.
+
+    Raises
+    ------
+    TypeError
+        If it holds strings, objects, None or masked entries.
+    ValueError
+        If it is ragged.
+    """
+    if np.ma.is_masked(value):
+        raise TypeError(f"{what} must not have masked entries")
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise ValueError(f"{what} is no rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "buifc":
+        raise TypeError(f"{what} must hold real numbers, not {brief(value)} (dtype {array.dtype})")
+    return array
+
+
 def real_array(value: object, what: str) -> Array:
     """`value` as an array of finite real numbers, of whatever real dtype it has.
 
     Raises
     ------
     TypeError
-        If it holds strings, objects, None or complex numbers.
+        If it holds strings, objects, None, masked entries or complex numbers.
     ValueError
         If it is ragged, or holds nan or inf.
     """
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{what} is no rectangular array of numbers: {error}") from None
-    if array.dtype.kind not in "buif":
+    array = numeric_array(value, what)
+    if array.dtype.kind == "c":
         raise TypeError(f"{what} must hold real numbers, not {brief(value)} (dtype {array.dtype})")
-    if not np.isfinite(array).all():
-        bad = np.argwhere(~np.isfinite(array))[0].tolist()
+    finite = np.isfinite(array)
+    if not finite.all():
+        bad = np.argwhere(~finite)[0].tolist()
         raise ValueError(f"{what} must be finite, but entry {bad} is {array[tuple(bad)]}")
     return array
 
@@ -68,12 +90,14 @@ def number(
     below: float | None = None,
 ) -> float:
     """`value` as a finite float within the bounds given (`above` and `below` are excluded)."""
-    if isinstance(value, (bool, np.bool_, str, bytes, complex)) or np.ndim(value) != 0:  # type: ignore[arg-type]
+    if isinstance(value, np.ndarray) and value.ndim == 0 and not np.ma.isMaskedArray(value):
+        value = value[()]
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.timedelta64)):
         raise TypeError(f"{what} must be a number, not {brief(value)}")
     try:
-        result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{what} must be a number, not {brief(value)}") from None
+        result = float(value)
+    except OverflowError:
+        result = np.inf
     bounds = [
         (f"above {above}", above is None or result > above),
         (f"at least {least}", least is None or result >= least),
@@ -85,16 +109,25 @@ def number(
     return result
 
 
-def positive_int(value: object, what: str) -> int:
-    """`value` as an integer of at least 1; a bool or a fraction is refused."""
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{what} must be a positive integer, not {brief(value)}")
+def integer(value: object, what: str) -> int:
+    """`value` as an integer; a bool or a fraction is refused."""
     try:
-        result = operator.index(value)  # type: ignore[arg-type]
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} must be an integer, not {brief(value)}") from None
+
+
+def positive_int(value: object, what: str) -> int:
+    """`value` as an integer from 1 to what an array can count."""
+    try:
+        result = integer(value, what)
     except TypeError:
         raise TypeError(f"{what} must be a positive integer, not {brief(value)}") from None
-    if result < 1:
-        raise ValueError(f"{what} must be a positive integer, not {result}")
+    if not 1 <= result < 2**31:
+        asked = "a positive integer" if result < 1 else "below 2^31"
+        raise ValueError(f"{what} must be {asked}, not {brief(result)}")
     return result
 
 
@@ -122,6 +155,32 @@ def generator(rng: object) -> np.random.Generator:
     )
 
 
+def widths(n: object, m: object) -> tuple[int, int]:
+    """The numbers of inputs and outputs of an Affinity."""
+    return (
+        positive_int(n, "Affinity: the number of inputs"),
+        positive_int(m, "Affinity: the number of outputs"),
+    )
+
+
+@contextmanager
+def undrawn_by_errors(rng: np.random.Generator) -> Iterator[np.random.Generator]:
+    """Whatever is raised inside leaves the generator where it was."""
+    before = rng.bit_generator.state
+    try:
+        yield rng
+    except BaseException:
+        rng.bit_generator.state = before
+        raise
+
+
+def function(value: Any, what: str) -> Any:
+    """`value`, if it can be called."""
+    if not callable(value):
+        raise TypeError(f"{what} must be a function, not {brief(value)}")
+    return value
+
+
 def one_of(value: object, names: tuple[str, ...], what: str) -> str:
     """`value`, if it is one of the names."""
     if not isinstance(value, str) or value not in names:
@@ -131,7 +190,10 @@ def one_of(value: object, names: tuple[str, ...], what: str) -> str:
 
 def brief(value: object) -> str:
     """The repr of a value, cut to fit into a message."""
-    text = repr(value).replace("\n", " ")
+    try:
+        text = repr(value).replace("\n", " ")
+    except Exception:  # an integer too long to print, say, or a class of somebody's own
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

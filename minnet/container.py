@@ -50,6 +50,7 @@ DTYPES = {
         *("float16", "float32", "float64"),
     )
 }
+WITHOUT_JSON = "a file whose name does not end in .json can hold it"
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -185,6 +186,8 @@ def _listed(tree: Tree, depth: int = 0) -> Tree:
     """The tree with arrays as nested lists."""
     _check_depth(depth)
     if isinstance(tree, np.ndarray):
+        if 0 in tree.shape[:-1]:
+            raise FileError(f"in JSON an empty array loses its shape {tree.shape}; {WITHOUT_JSON}")
         tree = tree.tolist()
     if isinstance(tree, (list, tuple)):
         return [_listed(item, depth + 1) for item in tree]
@@ -192,7 +195,7 @@ def _listed(tree: Tree, depth: int = 0) -> Tree:
         return {_key(key): _listed(tree[key], depth + 1) for key in tree}
     value = _scalar(tree)
     if isinstance(value, float) and not math.isfinite(value):
-        raise FileError(f"it holds {value}, which JSON cannot; save it without .json")
+        raise FileError(f"it holds {value}, which JSON cannot; {WITHOUT_JSON}")
     return value
 
 

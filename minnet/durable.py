@@ -100,8 +100,7 @@ def _replaced(target: Path, data: bytes, mode: int | None) -> bool:
     """Write beside the target and rename; False if another writer took ours for a leftover."""
     temporary = target.with_name(f".minnet-{os.urandom(8).hex()}.tmp")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o666), "wb", buffering=0) as file:
+        with open(temporary, "xb", buffering=0) as file:
             descriptor = file.fileno()
             with suppress(OSError):  # a file system without locks keeps its leftovers
                 _lock(descriptor, wait=True)

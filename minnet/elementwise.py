@@ -32,12 +32,15 @@ def elementwise(f: ScalarFunction, x: Array, layer: Layer, role: str) -> Array:
     """
     if not isinstance(x, np.ndarray):  # a symbol, for which f is written down, not computed
         y = f(x)
-        return y if isinstance(y, type(x)) else np.full_like(x, y)
+        y = y if isinstance(y, type(x)) else np.full_like(x, y)
+        if y.shape != x.shape:
+            raise ValueError(f"{role} returned shape {y.shape} for shape {x.shape}")
+        return y
     frozen = x.view()
     frozen.flags.writeable = False  # an f that works in place then fails here, and works below
     try:
         y = np.asarray(f(frozen))
-        whole = y.shape == x.shape and y.dtype.kind in "buifcO"
+        whole = y.shape == x.shape and y.dtype.kind in "buifc"
     except Exception:
         whole = False
     if not whole:
@@ -59,12 +62,23 @@ def _one_by_one(f: ScalarFunction, x: Array, layer: Layer, role: str) -> Array:
         try:
             result = f(value)
         except Exception as error:
+            if not np.isfinite(value):  # a divergence is no fault of f
+                results.append(np.nan)
+                continue
             raise ValueError(
                 f"{layer.label}: {role} raised {type(error).__name__} at x = {value}: {error}"
             ) from error
-        if np.ndim(result) != 0 or np.asarray(result).dtype.kind not in "buifc":
+        if not _is_number(result):
             raise TypeError(
                 f"{layer.label}: {role} must return a number, not {brief(result)} (at x = {value})"
             )
         results.append(result)
     return np.array(results or np.zeros(0)).reshape(x.shape)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        array = np.asarray(value)
+    except Exception:
+        return False
+    return array.ndim == 0 and array.dtype.kind in "buifc"

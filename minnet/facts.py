@@ -17,11 +17,13 @@ from minnet.checks import (
     Randomness,
     brief,
     floating,
+    function,
     generator,
     number,
     one_of,
     positive_int,
     real_array,
+    undrawn_by_errors,
 )
 
 if TYPE_CHECKING:
@@ -211,15 +213,15 @@ def sample(
     True
     """
     n, width = positive_int(n, "the number of facts"), positive_int(width, "the width")
-    inputs = real_array(distribution(generator(rng), (n, width)), "the inputs drawn")
-    if inputs.shape != (n, width):
-        raise ValueError(f"the distribution gave shape {inputs.shape} when asked for {(n, width)}")
-    expected = [np.asarray(ideal(x.copy())) for x in inputs]
-    if expected[0].ndim == 0 and expected[0].dtype.kind == "f":
-        raise ValueError(
-            f"ideal must return a sequence of numbers, not {brief(expected[0].item())}"
-        )
-    return Facts(inputs, [e.tolist() for e in expected])
+    function(ideal, "ideal"), function(distribution, "the distribution")
+    with undrawn_by_errors(generator(rng)) as rng:
+        inputs = real_array(distribution(rng, (n, width)), "the inputs drawn")
+        if inputs.shape != (n, width):
+            raise ValueError(f"the distribution gave shape {inputs.shape}, not {(n, width)}")
+        expected = [real_array(ideal(x.copy()), "what ideal returned") for x in inputs]
+        if expected[0].ndim == 0 and expected[0].dtype.kind == "f":
+            raise ValueError(f"ideal must return a sequence of numbers, not {expected[0]}")
+        return Facts(inputs, [e.tolist() for e in expected])
 
 
 def facts_for(net: Network, facts: Iterable[Any], epochs: int) -> Iterator[Fact]:

@@ -125,7 +125,8 @@ class GradientReport:
     @property
     def ok(self) -> bool:
         """Whether nothing was found wrong and every gradient was really tested."""
-        return not self.findings and not self.warnings
+        right = all(check.ok for check in self.checks)
+        return right and not self.findings and not self.warnings
 
     @property
     def vacuous(self) -> bool:
@@ -142,8 +143,7 @@ class GradientReport:
         head = ("", "shape", "worst", "computed", "expected", "error", "oracle", "kinks", "tested")
         rows = [head, *map(_row, self.checks)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"{self.layer}: {verdict} at {self.points} points"] if self.points else []
-        lines = lines or [f"{self.layer}: {verdict}"]
+        lines = [f"{self.layer}: {verdict} at {self.points} points"]
         if self.checks:
             lines += [
                 "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
@@ -264,8 +264,10 @@ def _inside(net: Chain, x: Array, rng: np.random.Generator) -> dict[str, str]:
         found = examination.report("").findings
         findings |= {f"{name} {i}": f"in {name}: {text}" for i, text in enumerate(found)}
         try:
-            x = np.array(layer.forward(x.copy())[0])
+            x = np.array(layer.forward(x.copy())[0], np.float64)
         except Exception:  # reported by now
+            break
+        if x.ndim != 2 or not np.isfinite(x).all():
             break
     return findings
 
@@ -394,6 +396,7 @@ class _Examination:
     def __init__(self, layer: Layer, rng: np.random.Generator) -> None:
         self.layer, self.rng = layer, rng
         self.names = ["x", *layer.shapes]
+        self.m = layer.m or layer.n
         self.findings: dict[str, str] = {}
         self.tallies = [_Tally(name) for name in self.names]
         self.points = 0
@@ -448,7 +451,7 @@ class _Examination:
         y = result[0]
         if not isinstance(y, (np.ndarray, np.generic)) or y.dtype.kind not in "fc":
             raise _Wrong("forward", f"forward must give y as an array of floats, not {brief(y)}")
-        m = layer.m or layer.n or (y.shape[-1] if y.ndim else 1)
+        m = self.m or (y.shape[-1] if y.ndim else 1)
         if y.shape != (*lead, m):
             text = f"forward gives y of shape {y.shape} for x of shape {x.shape}"
             raise _Wrong("forward", f"{text}; it should be {(*lead, m)}")
@@ -477,7 +480,11 @@ class _Examination:
         elif set(names) - set(gradients):
             missing = [name for name in names if name not in gradients]
             self.find("names", f"backprop gives no gradient of {', '.join(missing)}")
-        return [dx, *(gradients.get(name) for name in names)]
+        results = [dx, *(gradients.get(name) for name in names)]
+        for name, g in self.named(results):
+            if g is not None and getattr(g, "dtype", np.dtype(object)).kind not in "buif":
+                raise _Wrong("backprop", f"d{name} must be an array of numbers, not {brief(g)}")
+        return results
 
     def contract(self, point: _Point) -> Array:
         """y, once a forward and a backprop have given finite numbers, and the same y twice."""
@@ -516,6 +523,8 @@ class _Examination:
         upstreams = [self.upstream(y), self.upstream(y, mixed=True)]
         all_gradients = [self.gradients(point, dy) for dy in upstreams]
         for i, (tally, argument) in enumerate(zip(self.tallies, point.arguments, strict=True)):
+            if not argument.size:
+                continue
             directions, indices = self.directions(argument)
             truth = _jacobian(self.output(point, i), argument, directions, y.ravel())
             tally.exact &= truth.exact
@@ -546,14 +555,18 @@ class _Examination:
 
     def output(self, point: _Point, i: int) -> Function:
         """The flat output for another value of argument i; nan where forward fails."""
+        twins: dict[Any, tuple[list[Array], Layer]] = {}
 
         def f(value: Array) -> Array:
-            arguments = [*point.arguments[:i], value, *point.arguments[i + 1 :]]
-            copies = [a.copy() for a in arguments]
-            named = dict(zip(self.names[1:], copies[1:], strict=True))
-            layer = self.layer.with_parameters(named)
+            if value.dtype not in twins:  # real or complex: one twin each, to write into
+                arrays = [a.copy() for a in point.arguments]
+                arrays[i] = np.array(value)
+                named = dict(zip(self.names[1:], arrays[1:], strict=True))
+                twins[value.dtype] = arrays, self.layer.with_parameters(named)
+            arrays, layer = twins[value.dtype]
+            arrays[i][...] = value
             try:
-                return np.ravel(self.forward(layer, copies[0])[0])
+                return np.ravel(self.forward(layer, arrays[0].copy())[0])
             except _Wrong:
                 return np.array(np.nan)
 
@@ -580,11 +593,7 @@ class _Examination:
                     self.nonlinear(name, f"is not linear in dy: {text}")
         of_sum, slack = self.gradients(point, g + h), self.rounding(point, y, np.abs(g) + np.abs(h))
         for i, name in enumerate(self.names):
-            if (
-                of_g[i] is not None
-                and of_h[i] is not None
-                and np.shape(of_g[i]) == np.shape(of_h[i])
-            ):
+            if of_g[i] is not None and of_h[i] is not None:
                 allowed = slack[i] + EXACT * _largest(of_g[i], of_h[i])
                 if not _close(of_sum[i], of_g[i] + of_h[i], allowed):
                     text = "for g + h it is not the sum of that for g and that for h"
@@ -615,13 +624,12 @@ class _Examination:
             if not _all_close(self.backprop(layer, dy.copy(), cache), first):
                 self.find("cache", "backprop changes its cache: called again, it differs")
         self.interleaved(point, dy, wanted)
-        without = self.backprop(layer := self.at(point), dy.copy(), self.cache(layer, point), False)
+        layer = self.at(point)
+        _, cache = self.forward(layer, point.x.copy())
+        without = self.backprop(layer, dy.copy(), cache, inputs=False)
         for name, a, b in list(zip(self.names, without, wanted, strict=True))[1:]:
             if not _close(a, b):
                 self.find("inputs", f"inputs=False changes d{name}; it may only leave out dx")
-
-    def cache(self, layer: Layer, point: _Point) -> Any:
-        return self.forward(layer, point.x.copy())[1]
 
     def interleaved(self, point: _Point, dy: Array, wanted: Gradients) -> None:
         """Two forwards, then their backprops; what the layer itself remembers shows here."""
@@ -633,7 +641,7 @@ class _Examination:
             self.find("reused", "a second forward changes the output of the first one")
         self.backprop(layer, self.upstream(other_y), other_cache)
         if not _all_close(self.backprop(layer, dy.copy(), cache), wanted):
-            hint = "what backprop needs belongs into the cache, not into self"
+            hint = "what backprop needs belongs in the cache, not in self"
             self.find("stale", f"a second forward spoils the backprop of the first one: {hint}")
 
     def unchanged(self, stage: str, point: _Point, x: Array, layer: Layer) -> bool:

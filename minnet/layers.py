@@ -5,13 +5,12 @@ A layer is two pure functions. With x the input, y the output and L the loss,
     y, cache = layer.forward(x)
     dx, gradients = layer.backprop(dy, cache)     dy is dL/dy, dx is dL/dx
 
-where `gradients` holds dL/dp for every parameter p by name. `cache` is whatever
-forward wants backprop to know; nothing is kept in the layer, so a second
-forward cannot spoil the first one's backprop.
+where `gradients` holds dL/dp for every parameter p by name. `cache` is what backprop needs
+to know; nothing is kept in the layer, so a second forward cannot spoil an earlier backprop.
 
 The same lines serve one fact (n,), a batch (batch, n), and a crowd of nets: parameters
 with one more axis in front, inputs (batch, n) or (nets, batch, n), outputs
-(nets, batch, m). Two helpers bridge the three.
+(nets, batch, m). `along_batch` and `batch_sum` bridge the three.
 """
 
 from __future__ import annotations
@@ -20,22 +19,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minnet.checks import Array, Randomness, inputs_for, number, read_only
+from minnet.checks import Array, Randomness, function, inputs_for, number, read_only, widths
 from minnet.elementwise import ScalarFunction, elementwise
 from minnet.initializers import Initializer, normal
-from minnet.parameters import Parameter, Parametric
+from minnet.parameters import Parameter, Parametric, along_batch, batch_sum
 
 Back: TypeAlias = tuple[Any, dict[str, Array]]  # dL/dx (or None) and {name: dL/dparameter}
-
-
-def along_batch(v: Array) -> Array:
-    """A parameter (m,) as it is; a crowd's (nets, m) as (nets, 1, m), to meet each fact."""
-    return v if v.ndim == 1 else v[:, None, :]
-
-
-def batch_sum(g: Array) -> Array:
-    """What each fact adds to a gradient, summed: (m,) or (batch, m) to (m,), crowds per net."""
-    return np.atleast_2d(g).sum(axis=-2)
 
 
 class Layer(Parametric):
@@ -128,15 +117,14 @@ class Affinity(Layer):
     array([5., 3.])
     """
 
-    M = Parameter()
-    b = Parameter()
+    M, b = Parameter(), Parameter()
 
     def __init__(
         self, n: int, m: int, name: str | None = None, *,
         initializer: Initializer = normal, rng: Randomness = None,
     ) -> None:  # fmt: skip
-        super().__init__(n, m, name)
-        self.initializer = initializer
+        super().__init__(*widths(n, m), name)
+        self.initializer = function(initializer, "Affinity: the initializer")
         self.M, self.b = np.zeros((m, n)), np.zeros(m)
         self.randomize(rng)
 
@@ -174,10 +162,7 @@ class Map(Layer):
 
     def __init__(self, f: ScalarFunction, dfdx: ScalarFunction, name: str | None = None) -> None:
         super().__init__(name=name)
-        for role, function in (("f", f), ("dfdx", dfdx)):
-            if not callable(function):
-                raise TypeError(f"Map: {role} must be a function, not {function!r}")
-        self._f, self._dfdx = f, dfdx
+        self._f, self._dfdx = function(f, "Map: f"), function(dfdx, "Map: dfdx")
 
     def f(self, x: Array) -> Array:
         return elementwise(self._f, x, self, "f")

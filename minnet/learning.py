@@ -89,7 +89,13 @@ class Learner(Chain):
         return None if self._diverged < 0 else int(self._diverged)
 
     def _start_learning(self) -> None:
-        self._diverged = np.full(self._flat.shape[:-1], -1)
+        self._diverged = None
+        self._get_ready()
+
+    def _get_ready(self) -> None:
+        """Have what a step writes, whatever was changed since the last one."""
+        if self._diverged is None:
+            self._diverged = np.full(self._rows().shape[:-1], -1)
         if self._memory is None:
             self._memory = self.optimizer.start(self._flat)
 
@@ -109,7 +115,9 @@ class Learner(Chain):
 
     def _take_step(self, number: int, loss: Array, p: Array, memory: State) -> Any:
         """Make the step where it is finite; the loss, inf where it was not made."""
-        taken = (self._diverged < 0) & np.isfinite(loss) & np.isfinite(p).all(axis=-1)
+        taken = (self._diverged < 0) & np.isfinite(loss)
+        for array in (p, *memory.values()):
+            taken = taken & np.isfinite(array).all(axis=-1)
         np.copyto(self._flat, p, where=taken[..., None])
         for key, array in memory.items():
             np.copyto(self._memory[key], array, where=taken[..., None])
@@ -118,10 +126,10 @@ class Learner(Chain):
         return losses if losses.ndim else losses.item()
 
     def _all_diverged(self) -> bool:
-        return bool((self._diverged >= 0).all())
+        return self._diverged is not None and bool((self._diverged >= 0).all())
 
     def _forget(self) -> None:
-        self._memory, self._runners = None, {}
+        self._memory, self._diverged, self._runners = None, None, {}
         super()._forget()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -129,10 +137,16 @@ class Learner(Chain):
 
     def member(self, i: int) -> Self:
         twin = super().member(i)
-        if self._memory is not None:
-            twin._memory = {key: array[i].copy() for key, array in self._memory.items()}
-        twin._diverged = None
+        twin._forget()
+        twin._remember_as(self, i)
         return twin
+
+    def _remember_as(self, crowd: Learner, i: int) -> None:
+        if crowd._memory is not None:
+            self._memory = {key: array[i].copy() for key, array in crowd._memory.items()}
+        for mine, theirs in zip(self._layers, crowd._layers, strict=True):
+            if isinstance(mine, Learner) and isinstance(theirs, Learner):
+                mine._remember_as(theirs, i)
 
     @property
     def engine(self) -> Engine:

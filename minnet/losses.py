@@ -11,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from minnet.checks import Array, brief, floating, one_of
+from minnet.checks import Array, brief, floating, numeric_array, one_of
 
 
 class Loss:
     """The base of the losses. Subclass it with `per_fact` and `slope`.
+
+    >>> class AbsoluteError(Loss):
+    ...     def per_fact(self, y, expected):
+    ...         return abs(y - expected).sum(axis=-1)
+    ...     def slope(self, y, expected):
+    ...         return np.sign(y - expected)
+    >>> AbsoluteError()([3, 5], [4, 7]).item()
+    3.0
 
     Parameters
     ----------
@@ -104,9 +112,9 @@ class Loss:
         return self.backprop(*self._checked(y, expected))
 
     def _checked(self, y: Any, expected: Any) -> tuple[Array, Array]:
-        y = np.asarray(y)
-        if y.dtype.kind not in "buifc" or y.ndim == 0:
-            raise TypeError(f"an output must be an array of numbers, not {brief(y)}")
+        y = numeric_array(y, "output")
+        if y.ndim == 0:
+            raise TypeError(f"an output must be an array (..., m) of numbers, not {brief(y)}")
         y = y if y.dtype.kind in "fc" else y.astype(np.float64)
         self.check_outputs(y)
         return y, self.targets(expected, y.shape, y.real.dtype)
@@ -261,9 +269,10 @@ class SoftmaxCrossEntropy(Loss):
     def targets(
         self, expected: Any, shape: tuple[int, ...], dtype: np.dtype[Any], what: str = "expected"
     ) -> Array:
-        indices = np.asarray(expected) if not isinstance(expected, np.ndarray) else expected
-        index_shapes = (shape[:-1], shape[1:-1] if len(shape) == 3 else shape[:-1])
-        if indices.dtype.kind not in "ui" or indices.shape not in index_shapes:
+        indices = numeric_array(expected, what)
+        shapes = (shape, shape[1:]) if len(shape) == 3 else (shape,)
+        is_index = indices.dtype.kind in "ui" and indices.shape not in shapes
+        if not is_index or indices.shape not in [s[:-1] for s in shapes]:
             return super().targets(expected, shape, dtype, what)
         if indices.size and (indices.min() < 0 or indices.max() >= shape[-1]):
             raise ValueError(

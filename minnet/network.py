@@ -94,8 +94,8 @@ class Network(Learner):
         Raises
         ------
         TypeError, ValueError
-            If a fact is bad. The network is then as it was before, but for facts
-            from an iterator, of which those before the bad one stay learned.
+            If a fact is bad. The network is then as it was, but facts that an iterator
+            gave before the bad one stay learned.
         """
         with nullcontext() if isinstance(facts, Iterator) else unchanged_by_errors(self):
             last = deque(self.steps(facts, epochs), maxlen=1)
@@ -110,8 +110,8 @@ class Network(Learner):
     def _steps(self, facts: Iterable[Fact]) -> Iterator[Any]:
         self._start_learning()
         for number, (x, expected) in enumerate(facts):
-            step = written_out(self, x, expected) or self._step
-            yield step(number, x, expected)
+            self._get_ready()
+            yield (written_out(self, x, expected) or self._step)(number, x, expected)
             if self._all_diverged():
                 return
 

@@ -18,7 +18,14 @@ State = dict[str, Array]
 
 
 class Optimizer:
-    """The base of the optimizers: a learning rate and an update rule."""
+    """The base of the optimizers: a learning rate and an update rule.
+
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, p, g, state):
+    ...         return p - self.alpha * np.sign(g), {}
+    >>> SignDescent(0.5).update(np.array([1.0]), np.array([30.0]), {})[0]
+    array([0.5])
+    """
 
     def __init__(self, alpha: float) -> None:
         self._alpha = number(alpha, f"{type(self).__name__}: alpha", above=0)

@@ -22,6 +22,8 @@ from minnet.checks import (
     layer_name,
     positive_int,
     read_only,
+    real_array,
+    undrawn_by_errors,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +42,39 @@ def split(rows: Array, shapes: Shapes) -> dict[str, Array]:
     return views
 
 
+def along_batch(v: Array) -> Array:
+    """A parameter (m,) as it is; a crowd's (nets, m) as (nets, 1, m), to meet each fact.
+
+    >>> along_batch(np.zeros(3)).shape, along_batch(np.zeros((10, 3))).shape
+    ((3,), (10, 1, 3))
+    """
+    return v if v.ndim == 1 else v[:, None, :]
+
+
+def batch_sum(g: Array) -> Array:
+    """What each fact adds to a gradient, summed: (m,) or (batch, m) to (m,), crowds per net.
+
+    >>> batch_sum(np.ones(3)), batch_sum(np.ones((4, 3)))
+    (array([1., 1., 1.]), array([4., 4., 4.]))
+    """
+    return np.atleast_2d(g).sum(axis=-2)
+
+
 class Parameter:
     """A learned array of a layer. Assigning copies: the layer keeps its memory.
 
     The first assignment, in the layer's constructor, settles the shape; integers
     become float64. Later ones of another shape, or of nan or inf, are refused.
+
+    >>> from minnet import Layer
+    >>> class Shift(Layer):
+    ...     s = Parameter()
+    ...     def __init__(self):
+    ...         self.s = [0, 0]
+    >>> layer = Shift()
+    >>> layer.s = [1, 2]
+    >>> layer.parameters
+    {'s': array([1., 2.])}
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -193,11 +223,20 @@ class Parametric:
             Where the numbers come from; None draws fresh entropy.
         """
         lead = () if self.nets is None else (self.nets,)
-        self._fill(self.draw(generator(rng), lead))
+        with undrawn_by_errors(generator(rng)) as rng:
+            self._fill(self._drawn(rng, lead))
 
     def draw(self, rng: np.random.Generator, lead: tuple[int, ...] = ()) -> Array:
         """Initial values, one row per net: shape (*lead, size). Standard normal."""
         return rng.standard_normal((*lead, self.size))
+
+    def _drawn(self, rng: np.random.Generator, lead: tuple[int, ...]) -> Array:
+        rows = real_array(self.draw(rng, lead), f"{self.label}: what was drawn")
+        if rows.shape != (*lead, self.size):
+            raise ValueError(
+                f"{self.label}: shape {rows.shape} was drawn where {(*lead, self.size)} is needed"
+            )
+        return rows
 
     def _fill(self, rows: Array) -> None:
         parameters = self.parameters
@@ -218,4 +257,4 @@ class Parametric:
 
     def _crowd(self, rng: np.random.Generator, nets: int) -> Self:
         """A copy whose parameters have a leading axis of `nets`, freshly drawn."""
-        return copy.copy(self.with_parameters(split(self.draw(rng, (nets,)), self.shapes)))
+        return copy.copy(self.with_parameters(split(self._drawn(rng, (nets,)), self.shapes)))

@@ -9,9 +9,8 @@ history, the same layer can come again: {"same": i} is the i-th one that came in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from minnet.optimizers import Optimizer
 from minnet.parameters import split
 from minnet.snapshots import Snapshot
 
-Later = list[Callable[[], None]]  # what can be done only when all layers are in place
+Later = list[tuple[Network, dict[str, Any]]]  # how they learn, for when all layers are in place
 
 # What a file may ask for; saving keeps to it too.
 LAYERS = 1000
@@ -35,6 +34,8 @@ NESTING = 10  # networks inside networks
 ROOM = 2**24  # how many numbers a constructor may make beyond those that the file holds
 
 STATE = ("layers", "loss", "optimizer", "memory", "diverged")
+KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}  # of JSON's numbers, for each of an array's
+
 OPTIONAL = ("engine",)  # files without it are of networks that leave it to minnet
 
 
@@ -46,7 +47,7 @@ class Writer:
 
     def network(self, net: Network) -> Tree:
         """The record of a network as it is."""
-        return {**_identity(net), **self.state(Snapshot(net))}
+        return {**_identity(net), "dtype": net.dtype.name, **self.state(Snapshot(net))}
 
     def state(self, snapshot: Snapshot) -> Tree:
         """The record of what its network was when the snapshot was taken."""
@@ -57,7 +58,7 @@ class Writer:
         self, net: Any, items: Any, rows: Array, snapshot: Snapshot, depth: int = 0
     ) -> tuple[Tree, Array]:
         """The record of a network whose numbers come first in `rows`, and the rest of them."""
-        _check_limits(self._layers, depth)
+        _check_depth(depth)
         layers = []
         for item in items:
             record, rows = self._layer(item, rows, snapshot, depth)
@@ -78,7 +79,7 @@ class Writer:
         came = [i for i, other in enumerate(self._layers) if other is layer]
         what: Tree = {"same": came[0]} if came else None
         if not came:
-            self._layers.append(layer)
+            _append(self._layers, layer)
         if inside is not None:
             state, rows = self._state(layer, inside, rows, snapshot, depth + 1)
             return {**(what or _identity(layer)), **state}, rows
@@ -98,7 +99,10 @@ class Reader:
     def network(self, record: Tree) -> Network:
         """A new network."""
         identity, state = _parted(record, "the network", STATE + OPTIONAL)
-        net = _empty_network(identity, "the network")
+        identity = fields(identity, "the network", ("name", "dtype"))
+        with refusing("the network"):
+            dtype = np.dtype(one_of(identity.pop("dtype"), ("float64", "float32"), "dtype"))
+        net = _empty_network(identity, dtype, "the network")
         self.restore(net, state)
         return net
 
@@ -109,23 +113,23 @@ class Reader:
                 chain.layers = ()
         later: Later = []
         self._put(net, state, net.dtype, later)
-        for finish in later:
-            finish()
+        for chain, learning in later:
+            _restore_learning(chain, learning)
 
     def _put(
         self, net: Network, state: Tree, dtype: np.dtype[Any], later: Later, depth: int = 0
     ) -> None:
         """Put the layers of the record into the empty network."""
+        _check_depth(depth)
         state = fields(state, "a network", STATE, OPTIONAL)
         if not isinstance(state["layers"], list):
             raise FileError(f"layers must be a list, not {brief(state['layers'])}")
         layers = []
         for i, record in enumerate(state["layers"]):
-            _check_limits(self._layers, depth)
             layers.append(self._layer(record, f"layer #{i}", dtype, later, depth))
         with refusing("its layers"):
             net.layers = layers
-        later.append(partial(_restore_learning, net, state))
+        later.append((net, state))
 
     def _layer(
         self, record: Tree, what: str, dtype: np.dtype[Any], later: Later, depth: int
@@ -133,7 +137,10 @@ class Reader:
         is_network = isinstance(record, dict) and "layers" in record
         identity, own = _parted(record, what, STATE + OPTIONAL if is_network else ("parameters",))
         if is_network:
-            net = self._known(identity, what, Network) or self._new(_empty_network(identity, what))
+            net = self._known(identity, what, Network)
+            if net is None:
+                net = _empty_network(identity, dtype, what)
+                _append(self._layers, net)
             self._put(net, own, dtype, later, depth + 1)
             return net
         parameters = fields(own, what, ("parameters",))["parameters"]
@@ -142,15 +149,12 @@ class Reader:
         arrays = {key: _array(value, f"{what}: {key}", dtype) for key, value in parameters.items()}
         layer = self._known(identity, what, Layer)
         if layer is None:
-            layer = self._new(_new_layer(identity, arrays, what))
+            layer = _new_layer(identity, arrays, what)
+            _append(self._layers, layer)
         else:
             _check_shapes(layer, arrays, (layer.nets,) if layer.nets else (), what)
-        # exactly, once they are in place: until then they can be in a narrower float
-        later.append(partial(_copy_numbers, layer, arrays))
-        return layer
-
-    def _new(self, layer: Any) -> Any:
-        self._layers.append(layer)
+            for key, array in layer.parameters.items():
+                array[...] = arrays[key]
         return layer
 
     def _known(self, identity: dict[str, Tree], what: str, kind: type[Any]) -> Any:
@@ -172,7 +176,7 @@ def _identity(net: Any) -> dict[str, Tree]:
             f"a {type(net).__name__} is more than a Network, and no file can hold it; "
             "put its layers into a Network"
         )
-    return {"name": net._name, "dtype": net._float_type.name}
+    return {"name": net._name}
 
 
 def _made(thing: object, what: str) -> dict[str, Tree]:
@@ -200,8 +204,9 @@ def _argument(value: Any, what: str) -> Tree:
         raise FileError(f"{what} is {brief(value)}, which is no plain data")
     name = registry.name_of(value)
     if name is None:
+        described = getattr(value, "__qualname__", None) or brief(value)
         raise FileError(
-            f"{what} is {brief(value)}, which is not registered, so no file can hold it; give "
+            f"{what} is {described}, which is not registered, so no file can hold it; give "
             "it a name, here and where the file is loaded: minnet.registry.register('name')(f)"
         )
     return {"function": name}
@@ -242,19 +247,18 @@ def _new_layer(identity: dict[str, Tree], arrays: dict[str, Array], what: str) -
     with refusing(what):
         layer._name = None if name is None else layer_name(name)
     lead: tuple[int, ...] = ()
-    for key, array in arrays.items():
-        lead = array.shape[: array.ndim - len(layer.shapes.get(key, ()))]
+    for key in set(arrays) & set(layer.shapes):
+        lead = arrays[key].shape[: max(0, arrays[key].ndim - len(layer.shapes[key]))]
     if len(lead) > 1 or 0 in lead:
         raise FileError(f"{what}: a crowd cannot have the shape {lead}")
     _check_shapes(layer, arrays, lead, what)
     return layer.with_parameters(arrays)
 
 
-def _empty_network(identity: dict[str, Tree], what: str) -> Network:
-    identity = fields(identity, what, ("name", "dtype"))
+def _empty_network(identity: dict[str, Tree], dtype: np.dtype[Any], what: str) -> Network:
+    name = fields(identity, what, ("name",))["name"]
     with refusing(what):
-        dtype = one_of(identity["dtype"], ("float64", "float32"), "dtype")
-        return Network(dtype=dtype, name=identity["name"])
+        return Network(dtype=dtype, name=name)
 
 
 def _check_shapes(layer: Layer, arrays: dict[str, Array], lead: tuple[int, ...], what: str) -> None:
@@ -265,11 +269,6 @@ def _check_shapes(layer: Layer, arrays: dict[str, Array], lead: tuple[int, ...],
             f"{what}: {type(layer).__name__} has the parameters {asked}, but the file holds "
             f"{brief(came)}"
         )
-
-
-def _copy_numbers(layer: Layer, arrays: Mapping[str, Array]) -> None:
-    for key, array in layer.parameters.items():
-        array[...] = arrays[key]
 
 
 def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
@@ -296,13 +295,12 @@ def _array(
     value: Tree, what: str, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None
 ) -> Array:
     """An array of the binary format, or nested lists of JSON as one, of this dtype."""
+    array = value
     if not isinstance(value, np.ndarray):
         with refusing(what):
-            numbers = real_array(value, what)
-            kept = np.can_cast(numbers.dtype, dtype, "same_kind") or not numbers.size
-            array = floating(value, what, dtype) if kept else numbers
-    else:
-        array = value
+            array = real_array(value, what)
+            if array.dtype.kind in KINDS[dtype.kind] or not array.size:
+                array = floating(array, what, dtype)
     if array.dtype != dtype or shape not in (None, array.shape):
         raise FileError(
             f"{what} must be {dtype}{'' if shape is None else f' of shape {shape}'}, not "
@@ -311,9 +309,13 @@ def _array(
     return array
 
 
-def _check_limits(layers: list[Layer], depth: int) -> None:
-    if len(layers) > LAYERS:
+def _append(layers: list[Layer], layer: Layer) -> None:
+    if len(layers) == LAYERS:
         raise FileError(f"{LAYERS} layers are the most that a file can hold")
+    layers.append(layer)
+
+
+def _check_depth(depth: int) -> None:
     if depth > NESTING:
         raise FileError(f"its networks are nested deeper than {NESTING}")
 

@@ -5,7 +5,6 @@ Restoring works in place, on the same network and layer objects, as often as wan
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,20 +21,30 @@ class Snapshot:
     def __init__(self, net: Learner) -> None:
         self._net = net
         self._structure = structure(net)
-        self._flat = net._flat.copy()
+        self._flat = net._rows().copy()
         self._learning = {chain: _learning(chain) for chain in _chains(net)}
 
     def restore(self) -> None:
         """Bring the network back to this, as often as you like."""
         if structure(self._net) != self._structure:
-            for chain in {**self._learning, **dict.fromkeys(_chains(self._net))}:
-                if chain is self._net or chain._home is None or self._net in chain._and_above():
-                    chain.layers = ()
-            self._put_back(self._net, self._structure)
-            self._structure = structure(self._net)
+            present = Snapshot(self._net)
+            self._rebuild()
+            try:
+                self._net._check_fit()
+            except ValueError:  # what it is a part of has changed meanwhile
+                present._rebuild()
+                present.restore()
+                raise
         self._net._flat[...] = self._flat
         for chain, learning in self._learning.items():
-            chain.__dict__.update(copy.deepcopy(learning))
+            chain.__dict__.update(learning, **_written(learning))
+
+    def _rebuild(self) -> None:
+        for chain in {**self._learning, **dict.fromkeys(_chains(self._net))}:
+            if chain is self._net or chain._home is None or self._net in chain._and_above():
+                chain._place(())
+        self._put_back(self._net, self._structure)
+        self._structure = structure(self._net)
 
     def _put_back(self, chain: Learner, items: Structure) -> None:
         layers = []
@@ -46,10 +55,10 @@ class Snapshot:
                 if inside is not None:
                     self._learning[layer] = self._learning.pop(original)
             if inside is not None:
-                layer.layers = ()
+                layer._place(())
                 self._put_back(layer, inside)
             layers.append(layer)
-        chain.layers = layers
+        chain._place(tuple(layers))
 
 
 def _chains(net: Learner) -> Iterator[Learner]:
@@ -60,10 +69,18 @@ def _chains(net: Learner) -> Iterator[Learner]:
 
 
 def _learning(chain: Learner) -> dict[str, Any]:
-    """Loss and optimizer, whose settings are read-only, and what learning writes."""
-    written = {key: getattr(chain, key) for key in ("_memory", "_diverged")}
+    """What learning needs and writes; losses and optimizers are read-only, so shared."""
     settings = {key: getattr(chain, key) for key in ("_loss", "_optimizer", "_engine")}
-    return copy.deepcopy(written) | settings
+    return settings | _written(chain.__dict__)
+
+
+def _written(learning: dict[str, Any]) -> dict[str, Any]:
+    """Copies of the arrays that learning writes."""
+    memory, diverged = learning.get("_memory"), learning.get("_diverged")
+    return {
+        "_memory": None if memory is None else {k: a.copy() for k, a in memory.items()},
+        "_diverged": None if diverged is None else diverged.copy(),
+    }
 
 
 @contextmanager

@@ -12,7 +12,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array, Randomness, UnknownName, float_type, generator, positive_int
+from minnet.checks import (
+    Array,
+    Randomness,
+    UnknownName,
+    float_type,
+    floating,
+    generator,
+    integer,
+    positive_int,
+    undrawn_by_errors,
+)
 from minnet.layers import Layer
 from minnet.parameters import Parametric, Shapes
 
@@ -23,6 +33,7 @@ class Chain(Layer):
     """Layers one after the other, their parameters in one flat array."""
 
     _layers: tuple[Layer, ...] = ()
+    _flat: Any  # None for a network on other arrays, which does not learn
     _names: tuple[str, ...] = ()
 
     def __init__(self, layers: Iterable[Layer], dtype: Any, name: str | None) -> None:
@@ -51,19 +62,35 @@ class Chain(Layer):
     def layers(self, layers: Iterable[Layer]) -> None:
         new = _sequence(layers)
         _check_places(new, self)
-        before, self._layers = self._layers, new
-        names_before, self._names = self._names, _names(new)
+        before, names_before = self._layers, self._names
+        self._layers, self._names = new, _names(new)
         try:
-            for chain in self._and_above():
-                _check_names(chain._names)
-                _check_fit(chain._layers, chain._names)
-        except ValueError:
+            self._check_fit()
+            self._check_range()
+        finally:
             self._layers, self._names = before, names_before
-            raise
-        for layer in new:
+        self._place(new)
+
+    def _check_fit(self) -> None:
+        """That names differ and widths fit, here and wherever this chain is in."""
+        for chain in self._and_above():
+            _check_names(chain._names)
+            _check_widths(chain._layers, chain._names)
+
+    def _check_range(self) -> None:
+        """That the numbers of the layers exist in the float type of the whole."""
+        *_, outermost = self._and_above()
+        for layer in self._layers:
+            for key, array in layer.parameters.items():
+                floating(array, f"{layer.label}: {key}", outermost._float_type)
+
+    def _place(self, layers: tuple[Layer, ...]) -> None:
+        """These layers from now on, unchecked."""
+        before, self._layers, self._names = self._layers, layers, _names(layers)
+        for layer in layers:
             layer._home = self
         for layer in before:
-            if not any(layer is other for other in new):
+            if not any(layer is other for other in layers):
                 layer._release()
         *_, outermost = self._and_above()
         outermost._settle()
@@ -94,7 +121,12 @@ class Chain(Layer):
         for layer in self._layers:
             layer._bind(rows[..., start : start + layer.size])
             start += layer.size
-        self._flat = rows
+        self._flat, self._float_type = rows, rows.dtype
+
+    def _rows(self) -> Array:
+        if self._flat is None:
+            raise ValueError("a network on other arrays cannot learn; take a .copy() of it")
+        return self._flat
 
     def _forget(self) -> None:
         """What an optimizer remembers of other numbers is void; so too in nested chains."""
@@ -157,7 +189,7 @@ class Chain(Layer):
     @property
     def dtype(self) -> np.dtype[Any]:
         """float64 or float32, for all parameters and results."""
-        return self._flat.dtype
+        return self._float_type if self._flat is None else self._flat.dtype
 
     @property
     def shapes(self) -> Shapes:
@@ -179,7 +211,7 @@ class Chain(Layer):
     def with_parameters(self, parameters: Mapping[str, Any]) -> Self:
         self._check_parameter_names(parameters)
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, _home=None)
+        twin.__dict__.update(self.__dict__, _home=None, _flat=None)
         twin._layers = tuple(
             layer.with_parameters({key: parameters[f"{name}.{key}"] for key in layer.shapes})
             for name, layer in zip(self._names, self._layers, strict=True)
@@ -190,7 +222,7 @@ class Chain(Layer):
         # a stream for each layer, so that a net's numbers do not depend on how many there are
         seeds = rng.integers(2**63, size=len(self._layers))
         rows = [
-            layer.draw(np.random.default_rng(seed), lead)
+            layer._drawn(np.random.default_rng(seed), lead)
             for layer, seed in zip(self._layers, seeds, strict=True)
         ]
         return np.concatenate([np.empty((*lead, 0)), *rows], axis=-1)
@@ -223,7 +255,8 @@ class Chain(Layer):
         nets = positive_int(nets, "the number of nets")
         if not self.size:
             raise ValueError(f"{self.label} has no parameters, so a crowd of it would be one net")
-        twin = self._crowd(generator(rng), nets)
+        with undrawn_by_errors(generator(rng)) as rng:
+            twin = self._crowd(rng, nets)
         twin._forget()
         return twin
 
@@ -231,7 +264,7 @@ class Chain(Layer):
         """Net i of a crowd, as a plain network of its own (a copy, optimizer state too)."""
         if self.nets is None:
             raise ValueError(f"{self.label} is a plain network; only a crowd has members")
-        if not -self.nets <= i < self.nets:
+        if not -self.nets <= integer(i, "the number of a net") < self.nets:
             raise IndexError(f"there is no net {i} in a crowd of {self.nets}")
         return copy.copy(self.with_parameters({k: a[i] for k, a in self.parameters.items()}))
 
@@ -302,7 +335,7 @@ def _check_names(names: tuple[str, ...]) -> None:
             raise ValueError(f"layers #{names.index(name)} and #{i} are both named {name!r}")
 
 
-def _check_fit(layers: tuple[Layer, ...], names: tuple[str, ...]) -> None:
+def _check_widths(layers: tuple[Layer, ...], names: tuple[str, ...]) -> None:
     width: int | None = None
     for i, layer in enumerate(layers):
         if None not in (width, layer.n) and layer.n != width:

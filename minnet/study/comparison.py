@@ -131,8 +131,7 @@ def compare(
     positive1, positive2 = (mesh.sides_on(level)[:, 0] for level in zeros)
     corners = mesh.points[mesh.tails(mesh.border)]
     apart = (one - two)[mesh.corner_cell]
-    grid = _grid(window)
-    grid1, grid2 = _rows_at(net1, grid), _rows_at(net2, grid)
+    grid1, grid2 = at_grid(net1, window), at_grid(net2, window)
     return Comparison(
         polygons=polygons(mesh),
         areas=areas,
@@ -159,17 +158,12 @@ def _of_one_output(net: Layer) -> PiecewiseLinear:
     return function
 
 
-def _grid(window: Window) -> Array:
-    """The points of the grid, (points, 2), and the four corners at the end."""
+def at_grid(net: Layer, window: Window) -> Array:
+    """Slope x, slope y and offset where notebook B looks: (points, 3), the corners at the end."""
     (left, right), (low, high) = window
     x, y = np.meshgrid(np.linspace(left, right, GRID), np.linspace(low, high, GRID))
     corners = [(left, low), (right, low), (right, high), (left, high)]
-    return np.concatenate([np.column_stack([x.ravel(), y.ravel()]), corners])
-
-
-def _rows_at(net: Layer, points: Array) -> Array:
-    """Slope x, slope y and offset at each point, (points, 3)."""
-    A, c = local_map(net, points)
+    A, c = local_map(net, np.concatenate([np.column_stack([x.ravel(), y.ravel()]), corners]))
     return np.column_stack([A[:, 0], c])
 
 

@@ -16,6 +16,7 @@ from minnet.study.piecewise import PiecewiseLinear
 from minnet.study.subdivision import Hits, Level, Subdivision, pack, runs, starts_of, toggle
 
 MOST = 1_000_000  # cells, unless the caller wants to see more
+PAIRS = 2**27  # of lines in one cell, which take 2 GB
 
 
 class TooManyCells(ValueError):
@@ -27,6 +28,14 @@ class Pieces(NamedTuple):
 
     ends: Array  # (pieces, 2), vertices
     starts: Array  # (lines + 1,), each line's pieces are consecutive
+
+
+class OnEdges(NamedTuple):
+    """New vertices on old edges."""
+
+    points: Array  # (vertices, 2)
+    errors: Array  # (vertices,)
+    through: Array  # (vertices, 2), lines
 
 
 class Chords(NamedTuple):
@@ -81,10 +90,10 @@ def cut(mesh: Subdivision, level: Level, most: int) -> None:
     border, starts, ends = _refined_border(mesh, hits, edges, place)
     chords = _chords(old_cell, ends, lines)
     _check_number(mesh.cells + len(chords.cell), most)
-    crossings = _crossings(mesh, chords, most)
+    crossings = _crossings(mesh, chords)
 
     first_inside = len(mesh.points) + len(on_edges.points)
-    tail = np.append(edges.ends, [[0, 0]], axis=0)[border >> 1, border & 1]
+    tail = edges.ends[border >> 1, border & 1]
     inner = _split_chords(chords, crossings, tail, first_inside)
     all_ends = np.concatenate([edges.ends, inner.ends])
     following = _following(border, starts, chords, crossings, inner, len(edges.ends))
@@ -116,14 +125,6 @@ def _check_number(cells: int, most: int) -> None:
             f"there are more than {most} cells, {cells} so far: choose a smaller window or "
             "network, or allow more"
         )
-
-
-class OnEdges(NamedTuple):
-    """New vertices on old edges."""
-
-    points: Array
-    errors: Array
-    through: Array
 
 
 def _split_edges(mesh: Subdivision, hits: Hits, lines: Array) -> tuple[Pieces, OnEdges, Array]:
@@ -186,11 +187,13 @@ def _chords(cell: Array, ends: Array, lines: Array) -> Chords:
     kept = order[new]
     first, second = first[new], second[new]
     counts = np.searchsorted(first, second) - np.arange(1, len(kept) + 1)
+    if counts.sum() > PAIRS:
+        raise TooManyCells(f"{counts.sum()} pairs of lines may cross in one layer: over {PAIRS}")
     outer, step = runs(counts)
     return Chords(cell[kept], ends[kept], lines[kept], chord, (outer, outer + 1 + step))
 
 
-def _crossings(mesh: Subdivision, chords: Chords, most: int) -> Crossings:
+def _crossings(mesh: Subdivision, chords: Chords) -> Crossings:
     outer, inner = chords.inside
     alternate = (chords.ends[outer, 0] < chords.ends[inner, 0]) & (
         chords.ends[outer, 1] < chords.ends[inner, 1]
@@ -204,9 +207,7 @@ def _crossings(mesh: Subdivision, chords: Chords, most: int) -> Crossings:
         chord, chords.line[chord], chords.line[other], points[pair], errors[pair]
     )
     chord, other, pair = chord[order], other[order], pair[order]
-    # a vertex is the pair of the first two chords through it
-    many = np.flatnonzero(new & ~np.append(new[1:], True))
-    if len(many):
+    if not new.all():  # more than two through one point: it goes by the first two of them
         starts = np.flatnonzero(new)
         run = np.cumsum(new) - 1
         low = np.minimum.reduceat(other, starts)

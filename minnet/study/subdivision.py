@@ -279,7 +279,6 @@ def _hits(signs: Array, starts: Array) -> Hits:
     cell = np.repeat(np.arange(len(counts)), counts)[corner]
     order = np.argsort(cell * signs.shape[1] + unit, kind="stable").reshape(-1, 2)
     corner, unit = corner[order], unit[order]
-    assert (unit[:, 0] == unit[:, 1]).all() and (cell[order[:, 0]] == cell[order[:, 1]]).all()
     return Hits(
         crossed,
         above,

@@ -193,7 +193,10 @@ class _Chunk:
         some.backprop(self.net.loss.backprop(y, t), caches, inputs=False)
 
     def _is_finite(self, losses: Array) -> Array:
-        finite = np.isfinite(losses) & np.isfinite(self.plan.inputs["p"]).all(axis=0)
+        finite = np.isfinite(losses)
+        for name in self.state:
+            if name in self.plan.inputs:
+                finite &= np.isfinite(self.plan.inputs[name]).all(axis=0)
         return finite[: self.count]
 
     def _is_inside(self) -> bool:

@@ -80,7 +80,6 @@ class Floats:
         self.program = program
         self.low, self.high = net.loss.expected_range
         self.bounded = math.isfinite(self.low) or math.isfinite(self.high)
-        self.size = net.size
         self.run = interpreted(source(program, net.loss.output_range))
         self.run_compiled = compiled_run(program, net.loss.output_range) if compiled else None
 
@@ -104,7 +103,7 @@ class Floats:
         losses: list[float] = []
         for step in block:
             after, losses = self._attempt(state, net.alpha, work, range(step, step + 1))
-            if after is None or not self._may_stay(after, losses):
+            if after is None or not all(map(math.isfinite, [*after, *losses])):
                 _store(net, state)
                 losses = [net._step(step, *work.arrays(step))]
                 after = _state(net)
@@ -147,13 +146,10 @@ class Floats:
             after = self.run(_state(net), net.alpha, ((x.tolist(), t.tolist()),), losses)
         except (ArithmeticError, ValueError):
             return net._step(number, x, t)
-        if not self._may_stay(after, losses):
+        if not _finite([*after, *losses]):
             return net._step(number, x, t)
         _store(net, after)
         return losses[0]
-
-    def _may_stay(self, state: State, losses: list[float]) -> bool:
-        return math.isfinite(losses[0]) and all(map(math.isfinite, state[: self.size]))
 
 
 def source(program: Program, output_range: tuple[float, float]) -> str:
@@ -186,7 +182,7 @@ def _nested(names: Array) -> str:
 
 
 def _tuple(parts: Sequence[str]) -> str:
-    return f"({', '.join(parts)},)"
+    return f"({', '.join(parts)},)" if parts else "()"
 
 
 def _finite(values: Sequence[float]) -> bool:

@@ -60,6 +60,8 @@ class _Watched:
         with self.tape.within(f"d_{self.name}"):
             dx, gradients = self._traced(self.layer.backprop, dy, cache, inputs)
         for key, gradient in gradients.items():
+            if not isinstance(gradient, Symbol):
+                raise Untraceable(f"{self.label}: the gradient of {key} is no symbol")
             self.labels.setdefault(gradient, f"d_{self.name}_{key}")
         return dx, gradients
 
