@@ -46,7 +46,7 @@ def _applied(layers: Iterable[tuple[str, Layer]], x: str, digits: int) -> str:
 
 def _function(layer: Layer) -> str:
     known: dict[type[Layer], str] = {Sigmoid: r"\sigma", Tanh: r"\tanh"}
-    name = layer.name or type(layer).__name__
+    name = layer._name or type(layer).__name__
     escaped = name.replace("_", r"\_")
     return known.get(type(layer), rf"\operatorname{{{escaped}}}")
 
