@@ -770,9 +770,10 @@ def _jacobian(output: Function, a: Array, directions: Array, y: Array) -> _Jacob
         return _Jacobian(jacobian, uncertainty, kinks, False, len(directions) == a.size)
     settled = ~kinks & (uncertainty <= 1e-3 * scale + ROUNDING * _largest(y) / size)
     apart = np.abs(steps - jacobian)
-    exact = bool(settled.any() and (apart <= uncertainty + ESTIMATED * scale)[settled].all())
-    # what cannot be settled by differences is lost in rounding, or at a kink: either may be right
-    if exact or not settled.any():
+    exact = bool((apart <= uncertainty + ESTIMATED * scale)[settled].all())
+    if (
+        exact
+    ):  # what differences cannot settle is lost in rounding, or at a kink: either may be right
         uncertainty = np.where(settled, 0.01 * uncertainty, np.maximum(uncertainty, apart))
         jacobian = np.where(settled, steps, jacobian)
     return _Jacobian(jacobian, uncertainty, kinks, exact, len(directions) == a.size)
@@ -863,10 +864,8 @@ def _compare(
         difference = np.abs(along - expected)
         beyond = np.maximum(difference - doubt, 0)
         excess = np.divide(beyond, scale, out=np.where(beyond > 0, np.inf, 0.0), where=scale > 0)
-        lost = kinks | (scale == 0)  # in a kink or in rounding
-        error = np.where(
-            lost | (beyond > 0), excess, np.minimum(difference / (scale or 1), tolerance)
-        )
+        small = np.where(alive, np.minimum(difference / (scale or 1), tolerance), 0)
+        error = np.where(beyond > 0, excess, small)
         worst = int(error.argmax())
     return _Sample(
         point, dy, computed, full, first, shape,

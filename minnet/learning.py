@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array, one_of, positive_int
+from minnet.checks import Array, floating, one_of, positive_int
 from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
@@ -67,13 +67,22 @@ class Learner(Chain):
         self._optimizer, self._memory, self._runners = optimizer, None, {}
 
     @property
-    def alpha(self) -> float:
-        """The optimizer's learning rate; assigning it keeps what the optimizer remembers."""
-        return self._optimizer.alpha
+    def alpha(self) -> Any:
+        """The optimizer's learning rate, or for a crowd an array (nets,) of them.
+
+        Assigning it keeps what the optimizer remembers.
+        """
+        alpha = self._optimizer._alpha
+        return alpha[:, 0].copy() if isinstance(alpha, np.ndarray) else alpha
 
     @alpha.setter
-    def alpha(self, alpha: float) -> None:
-        self._optimizer = self._optimizer.with_alpha(alpha)
+    def alpha(self, alpha: Any) -> None:
+        if self.nets is not None and np.shape(alpha) == (self.nets,):
+            alpha = floating(alpha, "alpha", self.dtype)[:, None].copy()
+        optimizer = self._optimizer.with_alpha(alpha)
+        if np.ndim(optimizer._alpha) != np.ndim(self._optimizer._alpha):
+            self._runners = {}
+        self._optimizer = optimizer
 
     @property
     def diverged(self) -> Any:
@@ -139,6 +148,8 @@ class Learner(Chain):
         twin = super().member(i)
         twin._forget()
         twin._remember_as(self, i)
+        if np.ndim(self.alpha):
+            twin.alpha = float(self.alpha[i])
         return twin
 
     def _remember_as(self, crowd: Learner, i: int) -> None:

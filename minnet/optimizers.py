@@ -28,7 +28,7 @@ class Optimizer:
     """
 
     def __init__(self, alpha: float) -> None:
-        self._alpha = number(alpha, f"{type(self).__name__}: alpha", above=0)
+        self._alpha: float | Array = number(alpha, f"{type(self).__name__}: alpha", above=0)
 
     alpha = read_only("_alpha", "The learning rate. To change it assign `net.alpha`.")
 
@@ -40,15 +40,18 @@ class Optimizer:
         """New parameters and state, from parameters, gradient and state, which stay as they are."""
         raise NotImplementedError(f"{type(self).__name__} has no update(p, g, state)")
 
-    def with_alpha(self, alpha: float) -> Self:
-        """The same optimizer with another learning rate."""
+    def with_alpha(self, alpha: float | Array) -> Self:
+        """The same optimizer with another learning rate, or a column (nets, 1) of them."""
         twin = copy.copy(self)
-        twin._alpha = number(alpha, "alpha", above=0)
+        rates = np.ravel(alpha) if isinstance(alpha, np.ndarray) else [alpha]
+        checked = [number(rate, "alpha", above=0) for rate in rates]
+        twin._alpha = alpha if isinstance(alpha, np.ndarray) else checked[0]
         return twin
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{key.lstrip('_')}={value:g}" for key, value in vars(self).items())
-        return f"{type(self).__name__}({settings})"
+        settings = {key.lstrip("_"): value for key, value in vars(self).items()}
+        texts = [f"{k}={v:g}" if np.ndim(v) == 0 else f"{k} per net" for k, v in settings.items()]
+        return f"{type(self).__name__}({', '.join(texts)})"
 
 
 class SGD(Optimizer):

@@ -9,8 +9,9 @@ history, the same layer can come again: {"same": i} is the i-th one that came in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from minnet.optimizers import Optimizer
 from minnet.parameters import split
 from minnet.snapshots import Snapshot
 
-Later = list[tuple[Network, dict[str, Any]]]  # how they learn, for when all layers are in place
+Later = list[Callable[[], None]]  # what waits until all layers are in place
 
 # What a file may ask for; saving keeps to it too.
 LAYERS = 1000
@@ -113,8 +114,8 @@ class Reader:
                 chain.layers = ()
         later: Later = []
         self._put(net, state, net.dtype, later)
-        for chain, learning in later:
-            _restore_learning(chain, learning)
+        for finish in later:
+            finish()
 
     def _put(
         self, net: Network, state: Tree, dtype: np.dtype[Any], later: Later, depth: int = 0
@@ -129,7 +130,7 @@ class Reader:
             layers.append(self._layer(record, f"layer #{i}", dtype, later, depth))
         with refusing("its layers"):
             net.layers = layers
-        later.append((net, state))
+        later.append(partial(_restore_learning, net, state))
 
     def _layer(
         self, record: Tree, what: str, dtype: np.dtype[Any], later: Later, depth: int
@@ -153,8 +154,9 @@ class Reader:
             _append(self._layers, layer)
         else:
             _check_shapes(layer, arrays, (layer.nets,) if layer.nets else (), what)
-            for key, array in layer.parameters.items():
-                array[...] = arrays[key]
+        # numbers that were written in place can be nan, which layers refuse at the door
+        _copy_numbers(layer, dict.fromkeys(arrays, 0.0))
+        later.append(partial(_copy_numbers, layer, arrays))
         return layer
 
     def _known(self, identity: dict[str, Tree], what: str, kind: type[Any]) -> Any:
@@ -252,7 +254,7 @@ def _new_layer(identity: dict[str, Tree], arrays: dict[str, Array], what: str) -
     if len(lead) > 1 or 0 in lead:
         raise FileError(f"{what}: a crowd cannot have the shape {lead}")
     _check_shapes(layer, arrays, lead, what)
-    return layer.with_parameters(arrays)
+    return layer.with_parameters({key: array.copy() for key, array in arrays.items()})
 
 
 def _empty_network(identity: dict[str, Tree], dtype: np.dtype[Any], what: str) -> Network:
@@ -271,6 +273,11 @@ def _check_shapes(layer: Layer, arrays: dict[str, Array], lead: tuple[int, ...],
         )
 
 
+def _copy_numbers(layer: Layer, numbers: dict[str, Any]) -> None:
+    for key, array in layer.parameters.items():
+        array[...] = numbers[key]
+
+
 def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
     net.loss = _thing(state["loss"], Loss, "the loss")
     net.optimizer = _thing(state["optimizer"], Optimizer, "the optimizer")
@@ -284,8 +291,9 @@ def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
         }
     net._diverged = None
     if state["diverged"] is not None:
-        net._diverged = _array(state["diverged"], "diverged", np.dtype(np.int64))
-        if net._diverged.ndim > 1 or (net._diverged < -1).any():
+        lead = net._flat.shape[:-1]
+        net._diverged = _array(state["diverged"], "diverged", np.dtype(np.int64), lead)
+        if (net._diverged < -1).any():
             raise FileError(f"diverged cannot be {brief(net._diverged)}")
     with refusing("engine"):
         net.engine = state.get("engine", "auto")

@@ -56,7 +56,7 @@ class Work:
 
 
 State = Sequence[float]
-Run = Callable[[State, float, Any, list[float]], State]
+Run = Callable[[State, Any, Any, list[float]], State]
 
 
 class Floats:
