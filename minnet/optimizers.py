@@ -43,9 +43,12 @@ class Optimizer:
     def with_alpha(self, alpha: float | Array) -> Self:
         """The same optimizer with another learning rate, or a column (nets, 1) of them."""
         twin = copy.copy(self)
-        rates = np.ravel(alpha) if isinstance(alpha, np.ndarray) else [alpha]
-        checked = [number(rate, "alpha", above=0) for rate in rates]
-        twin._alpha = alpha if isinstance(alpha, np.ndarray) else checked[0]
+        if isinstance(alpha, np.ndarray) and alpha.ndim == 2:
+            for rate in alpha[:, 0]:
+                number(rate, "alpha", above=0)
+            twin._alpha = alpha
+        else:
+            twin._alpha = number(alpha, "alpha", above=0)
         return twin
 
     def __repr__(self) -> str:

@@ -175,7 +175,7 @@ class Reader:
 def _identity(net: Any) -> dict[str, Tree]:
     if type(net) is not Network:
         raise FileError(
-            f"a {type(net).__name__} is more than a Network, and no file can hold it; "
+            f"a {type(net).__name__} is no plain Network, and no file can hold it; "
             "put its layers into a Network"
         )
     return {"name": net._name}
@@ -280,7 +280,7 @@ def _copy_numbers(layer: Layer, numbers: dict[str, Any]) -> None:
 
 def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
     net.loss = _thing(state["loss"], Loss, "the loss")
-    net.optimizer = _thing(state["optimizer"], Optimizer, "the optimizer")
+    _restore_optimizer(net, state["optimizer"])
     if state["memory"] is not None:
         with refusing("the optimizer"):
             start = net.optimizer.start(net._flat)
@@ -297,6 +297,22 @@ def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
             raise FileError(f"diverged cannot be {brief(net._diverged)}")
     with refusing("engine"):
         net.engine = state.get("engine", "auto")
+
+
+def _restore_optimizer(net: Network, record: Tree) -> None:
+    arguments = record.get("arguments") if isinstance(record, dict) else None
+    alpha = arguments.get("alpha") if isinstance(arguments, dict) else None
+    if not isinstance(alpha, dict):
+        net.optimizer = _thing(record, Optimizer, "the optimizer")
+        return
+    # a crowd's column of rates, which no constructor takes: they are assigned afterwards
+    rates = _given(alpha, "alpha")
+    if np.shape(rates) != (net.nets, 1):
+        raise FileError(f"alpha must be a number or of shape {(net.nets, 1)}, not {brief(rates)}")
+    record = {**record, "arguments": {**arguments, "alpha": 1.0}}
+    net.optimizer = _thing(record, Optimizer, "the optimizer")
+    with refusing("the optimizer"):
+        net.alpha = rates[:, 0]
 
 
 def _array(

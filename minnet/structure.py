@@ -82,7 +82,8 @@ class Chain(Layer):
         *_, outermost = self._and_above()
         for layer in self._layers:
             for key, array in layer.parameters.items():
-                floating(array, f"{layer.label}: {key}", outermost._float_type)
+                if array.dtype != outermost._float_type:
+                    floating(array, f"{layer.label}: {key}", outermost._float_type)
 
     def _place(self, layers: tuple[Layer, ...]) -> None:
         """These layers from now on, unchecked."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import singledispatch
 from typing import NamedTuple
 
 import numpy as np
 
 from minnet.checks import Array
 from minnet.layers import Layer, LeakyReLU, ReLU
-from minnet.structure import Chain, leaves
+from minnet.structure import Chain
 from minnet.study.piecewise import ENTRIES, PiecewiseLinear
 from minnet.study.subdivision import Subdivision, pack
 
@@ -89,15 +90,15 @@ def _check(mesh: Subdivision, claim: Claim, interior: Array) -> tuple[int, float
     """Patterns and maps of one network: exact patterns, value error, slope error."""
     net, function, embed, maps = claim
     last = len(function.stages) - 1
-    own = _OwnForward(net, embed)
+    own, widest = _OwnForward(net, embed), max(len(stage.b) for stage in function.stages)
     exact = 0
     outputs = np.empty((len(interior), function.m))
-    for part in _parts(len(interior), own.widest):
+    for part in _parts(len(interior), widest):
         outputs[part], bent = own(interior[part])
         inputs = {**dict(zip(function.bends, bent, strict=True)), last: outputs[part]}
         exact += _check_patterns(function, mesh, interior, part, inputs)
     at_corners = np.empty((len(mesh.points), function.m))
-    for part in _parts(len(mesh.points), own.widest):
+    for part in _parts(len(mesh.points), widest):
         at_corners[part] = own(mesh.points[part])[0]
 
     A, c = maps[..., :2], maps[..., 2]
@@ -169,14 +170,27 @@ def _check_patterns(
     return int(doubtful.sum())
 
 
+@singledispatch
+def through(layer: Layer, x: Array, bent: list[Array]) -> Array:
+    """The layer's own forward; what went into bending layers is appended to `bent`."""
+    if isinstance(layer, (ReLU, LeakyReLU)):
+        bent.append(x)
+    return layer.forward(x)[0]
+
+
+@through.register
+def _(layer: Chain, x: Array, bent: list[Array]) -> Array:
+    for inner in layer.layers:
+        x = through(inner, x, bent)
+    return x
+
+
 class _OwnForward:
     """The network's own layers, one after the other, in float64."""
 
     def __init__(self, net: Layer, embed: tuple[Array, Array] | None) -> None:
-        net = net.with_parameters({k: a.astype(np.float64) for k, a in net.parameters.items()})
-        self._layers = [layer for _, layer in leaves(net)] if isinstance(net, Chain) else [net]
-        self._embed = embed
-        self.widest = max([2, *(layer.m or layer.n or 2 for layer in self._layers)])
+        arrays = {key: array.astype(np.float64) for key, array in net.parameters.items()}
+        self._net, self._embed = net.with_parameters(arrays), embed
 
     def __call__(self, x: Array) -> tuple[Array, list[Array]]:
         """The outputs (points, m), and the inputs (points, units) of every bending layer."""
@@ -184,11 +198,7 @@ class _OwnForward:
             x = x @ self._embed[0] + self._embed[1]
         bent: list[Array] = []
         with np.errstate(all="ignore"):  # what overflows is decided exactly
-            for layer in self._layers:
-                if isinstance(layer, (ReLU, LeakyReLU)):
-                    bent.append(x)
-                x = layer.forward(x)[0]
-        return x, bent
+            return through(self._net, x, bent), bent
 
 
 def _parts(number: int, width: int) -> Iterator[slice]:

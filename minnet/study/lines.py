@@ -21,7 +21,7 @@ from minnet.study.piecewise import UNIT_ROUNDOFF
 
 Coefficients = tuple[int, ...]
 
-DOUBTFUL = 2.0**-26  # of the window's size: points known less well are computed exactly
+DOUBTFUL = 2.0**-32  # of the window's size
 TINY = 1e-300  # what underflow may lose, of lines that are scaled to about 1
 
 
@@ -36,12 +36,15 @@ class Lines:
         a, b, c, scaled by a power of two so that the larger of |a| and |b| is about 1.
     errors : (lines, 3)
         How far they may be from the exact ones.
-    size : float
-        Of the window: what is tiny and what is not.
+    doubtful : float
+        Points that may be farther off are computed exactly.
+    rounding : float
+        How far those are off then.
     """
 
-    def __init__(self, size: float) -> None:
-        self.size = size
+    def __init__(self, corners: Array) -> None:
+        self.rounding = UNIT_ROUNDOFF * float(np.abs(corners).max())
+        self.doubtful = max(DOUBTFUL * float(np.ptp(corners, axis=0).max()), 8 * self.rounding)
         self.coefficients, self.errors = np.zeros((0, 3)), np.zeros((0, 3))
         self._starts: list[int] = []
         self._blocks: list[Callable[[int], Coefficients]] = []
@@ -126,11 +129,11 @@ class Lines:
             least = np.abs(w) - doubt
             error = np.where(least > 0, 1.01 * reach / least, np.inf)
         points = np.column_stack([x, y])
-        for i in np.flatnonzero(~(error <= DOUBTFUL * self.size)):
+        for i in np.flatnonzero(~(error <= self.doubtful)):
             points[i] = [
                 float(v) for v in self.exact_crossing(int(first[i]), int(second[i])).fractions
             ]
-            error[i] = UNIT_ROUNDOFF * self.size
+            error[i] = self.rounding
         return points, error
 
     def _axis(self, lines: Array) -> tuple[Array, Array]:

@@ -40,7 +40,6 @@ class Level(NamedTuple):
 class Hits(NamedTuple):
     """Where units cross the border of cells: each unit that crosses a cell does so twice."""
 
-    crossed: Array  # (cells, units), whether the unit crosses the cell
     above: Array  # (cells, units), whether the unit is positive somewhere on the cell
     corner: Array  # (chords, 2), the corner whose side is hit, in the order of the border
     unit: Array  # (chords,)
@@ -112,13 +111,12 @@ class Subdivision:
 
     def __init__(self, window: Window) -> None:
         (left, right), (low, high) = window
-        size = max(map(abs, (left, right, low, high)))
-        self.lines = Lines(size)
-        corners = [(left, low), (right, low), (right, high), (left, high)]
+        corners = np.array([(left, low), (right, low), (right, high), (left, high)])
+        self.lines = Lines(corners)
         sides = [(0, 1, -low), (-1, 0, right), (0, -1, high), (1, 0, -left)]
         coefficients = np.array(sides, float)
         self.lines.add(coefficients, np.zeros((4, 3)), lambda i: _integer_line(coefficients[i]))
-        self.points, self.errors = np.array(corners, float), np.zeros(4)
+        self.points, self.errors = corners, np.zeros(4)
         self.through = np.array([[3, 0], [0, 1], [1, 2], [2, 3]])  # two lines of each vertex
         self.ends = np.array([[0, 1], [1, 2], [2, 3], [3, 0]])
         self.edge_line = np.arange(4)
@@ -280,7 +278,6 @@ def _hits(signs: Array, starts: Array) -> Hits:
     order = np.argsort(cell * signs.shape[1] + unit, kind="stable").reshape(-1, 2)
     corner, unit = corner[order], unit[order]
     return Hits(
-        crossed,
         above,
         corner + starts[0],
         unit[:, 0],

@@ -61,14 +61,15 @@ class Plan:
         symbols = _in_use(step.tape.symbols, ends.values())
         self._last_use = _last_uses(symbols, ends.values())
         self._place = _places(symbols)
+        self._replaces = _replacements(symbols, ends)
         for number, symbol in enumerate(symbols):
             self._add(symbol)
-            self._release(symbol, number)
+            self._release(number)
         self.outputs = {name: self._arrays[symbol] for name, symbol in ends.items()}
 
     def _add(self, symbol: Symbol) -> None:
         op, setting = symbol.op, symbol.setting
-        args = [self._arrays[arg] for arg in symbol.args]
+        args = [self._arrays[arg] for arg in _operands(symbol)]
         if op == "input":
             nets = self.chunk if setting in self._per_net else 1
             self._arrays[symbol] = self.inputs[setting] = np.zeros(
@@ -100,6 +101,9 @@ class Plan:
         """A buffer for a symbol: its place in a concatenation, or one that is free again."""
         nets = max((arg.shape[-1] for arg in args if arg.ndim), default=1)
         shape = (*symbol.shape, nets)
+        if symbol in self._replaces and nets == self.chunk:
+            self._arrays[symbol] = self.inputs[self._replaces[symbol]]
+            return self._arrays[symbol]
         if symbol in self._place and nets == self.chunk:
             whole, part = self._place[symbol]
             if whole not in self._arrays:
@@ -121,8 +125,8 @@ class Plan:
         self._arrays[symbol] = buffer.view(symbol.dtype).reshape(shape)
         return self._arrays[symbol]
 
-    def _release(self, symbol: Symbol, number: int) -> None:
-        """Free the buffers that nothing after this symbol uses."""
+    def _release(self, number: int) -> None:
+        """Free the buffers that nothing after the symbol of this number uses."""
         for other in self._last_use.get(number, ()):
             buffer = self._buffers.get(other)
             if buffer is not None and other not in self._place:
@@ -162,7 +166,7 @@ class Plan:
         terms = [(a[:, k, None], b[None, k]) for k in range(a.shape[1])]
         self._call(np.multiply, *terms[0], out)
         if len(terms) > 1:
-            product = np.zeros_like(out)
+            product = np.empty_like(out)
             self.bytes += product.nbytes
             for term in terms[1:]:
                 self._call(np.multiply, *term, product)
@@ -180,16 +184,13 @@ class Plan:
             self._call(ufunc, out, part, out=out)
 
     def _choose(self, symbol: Symbol, args: list[Array]) -> None:
-        condition, yes, no = symbol.args
-        if _is_one_or_exponential(condition, yes, no):
-            # exp(min(x, 0)) has the same bits, and is five times faster than a choice
-            x = self._arrays[condition.args[0]]
-            out = self._output(symbol, args)
-            self._call(np.minimum, x, np.array(0, symbol.dtype), out=out)
-            self._call(np.exp, out, out)
-            return
         out = self._output(symbol, args)
-        self._call(_where, out, *args)
+        if _is_one_or_exponential(symbol):
+            # exp(min(x, 0)) has the same bits, and is five times faster than a choice
+            self._call(np.minimum, args[0], np.array(0, symbol.dtype), out=out)
+            self._call(np.exp, out, out=out)
+        else:
+            self._call(_where, out, *args)
 
     def _apply(self, symbol: Symbol, ufunc: np.ufunc, args: list[Array]) -> None:
         kinds = [arg.dtype for arg in symbol.args if arg.op != "number"]
@@ -204,20 +205,26 @@ def _where(out: Array, condition: Array, yes: Array, no: Array) -> None:
     out[...] = np.where(condition, yes, no)
 
 
-def _is_one_or_exponential(condition: Symbol, yes: Symbol, no: Symbol) -> bool:
-    """Whether this is exp(-|x|) if x < 0 else 1."""
+def _is_one_or_exponential(symbol: Symbol) -> bool:
+    """Whether this is exp(-|x|) where x < 0, and 1 elsewhere."""
+    if symbol.op != "where":
+        return False
+    condition, yes, no = symbol.args
     if condition.op != "less" or yes.op != "exp" or yes.args[0].op != "negative":
         return False
     size = yes.args[0].args[0]
-    zero, one = condition.args[1], no
     return (
         size.op == "absolute"
         and size.args[0] is condition.args[0]
-        and zero.op == "number"
-        and zero.setting == 0
-        and one.op in ("number", "constant")
-        and bool(np.all(one.setting == 1))
+        and condition.args[1].setting == 0.0
+        and no.op in ("number", "constant")
+        and bool(np.all(no.setting == 1))
     )
+
+
+def _operands(symbol: Symbol) -> tuple[Symbol, ...]:
+    """The symbols whose arrays it is computed from."""
+    return symbol.args[0].args[:1] if _is_one_or_exponential(symbol) else symbol.args
 
 
 def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
@@ -225,12 +232,9 @@ def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
     stack = list(ends)
     while stack:
         symbol = stack.pop()
-        if symbol in needed:
-            continue
-        needed.add(symbol)
-        if symbol.op == "where" and _is_one_or_exponential(*symbol.args):
-            stack.append(symbol.args[0].args[0])
-        stack.extend(symbol.args)
+        if symbol not in needed:
+            needed.add(symbol)
+            stack.extend(_operands(symbol))
     return [symbol for symbol in symbols if symbol in needed]
 
 
@@ -245,10 +249,8 @@ def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[
     """By number of a symbol: those whose memory is free when it has been computed."""
     last: dict[Symbol, int] = {}
     for number, symbol in enumerate(symbols):
-        for arg in symbol.args:
+        for arg in _operands(symbol):
             last[arg] = last[_root(arg)] = number
-            if symbol.op in _VIEWS:
-                continue
     # a view keeps what it looks at
     for symbol in reversed(symbols):
         if symbol.op in _VIEWS and symbol in last:
@@ -279,3 +281,24 @@ def _places(symbols: list[Symbol]) -> dict[Symbol, tuple[Symbol, tuple[slice, ..
                 places[source] = whole, (slice(None),) * whole.setting + (slice(start, stop),)
             start = stop
     return places
+
+
+def _replacements(symbols: list[Symbol], ends: dict[str, Symbol]) -> dict[Symbol, str]:
+    """New values that can be computed right into the input that they replace.
+
+    That is so if the input is read for the last time then, entry by entry.
+    """
+    inputs = {symbol.setting: symbol for symbol in symbols if symbol.op == "input"}
+    numbers = {symbol: number for number, symbol in enumerate(symbols)}
+    replaces: dict[Symbol, str] = {}
+    for name, symbol in ends.items():
+        old = inputs.get(name)
+        if old is None or symbol.shape != old.shape or symbol.dtype != old.dtype:
+            continue
+        views = {other for other in symbols if _root(other) is old}
+        uses = [n for other, n in numbers.items() if views & set(other.args) and other not in views]
+        entry_by_entry = old in set(symbol.args) and symbol.op in ("add", "subtract", "multiply")
+        only_once = not views & (set(symbol.args) - {old})
+        if uses and max(uses) == numbers[symbol] and entry_by_entry and only_once:
+            replaces[symbol] = name
+    return replaces

@@ -68,7 +68,7 @@ def compiled_run(program: Program, output_range: tuple[float, float]) -> Callabl
 def _compiled_one(text: str) -> Callable[..., None]:
     numba = numba_or_reason()
     names: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
-    names["nan"] = math.nan
+    names |= {"nan": math.nan, "pow": math.pow}
     exec(compile(text, "<steps of one net>", "exec"), names)
     compiled: Callable[..., None] = numba.njit(error_model="numpy")(names["run"])
     return compiled
@@ -137,7 +137,7 @@ def _compiled_many(text: str, kind: str) -> Callable[..., None]:
 
     names: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
     names |= {"exp": exp, "tanh": numba.njit(**_FAST)(tanh)}
-    names |= {"number": number, "one": number(1), "zero": number(0)}
+    names |= {"number": number, "one": number(1), "zero": number(0), "pow": math.pow}
     exec(compile(text, "<a step of many nets>", "exec"), names)
     compiled: Callable[..., None] = numba.njit(**_FAST, nogil=True)(names["run"])
     return compiled

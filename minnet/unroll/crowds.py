@@ -112,6 +112,7 @@ class _Chunk:
         self.per_net = crowd.per_net
         self.diverged = net._diverged[nets]  # a view: what is noted here is noted there
         self.stopped = self.diverged >= 0
+        self.fact: Fact | None = None
         self.low, self.high = net.loss.output_range
         self.bounded = self.low > -np.inf or self.high < np.inf
         self.state = {"p": net._flat, **{f"memory_{k}": a for k, a in net._memory.items()}}
@@ -159,9 +160,11 @@ class _Chunk:
         return inside and bool((self._is_finite(total) | self.stopped).all())
 
     def _take(self, fact: Fact) -> None:
-        for name, values in zip("xt", fact, strict=True):
-            own = name in self.per_net
-            self._fill(name, np.moveaxis(values[self.nets], 0, -1) if own else values)
+        if fact is not self.fact:  # a whole batch again and again need not be copied again
+            self.fact = fact
+            for name, values in zip("xt", fact, strict=True):
+                own = name in self.per_net
+                self._fill(name, np.moveaxis(values[self.nets], 0, -1) if own else values)
         for call in self.plan.calls:
             call()
         for name in self.state:

@@ -18,6 +18,7 @@ from minnet.facts import Facts, checked_arrays, checked_facts
 from minnet.snapshots import unchanged_by_errors
 from minnet.unroll.crowds import CompiledCrowd, Crowd
 from minnet.unroll.floats import Floats, Work
+from minnet.unroll.stamps import stamp
 from minnet.unroll.symbols import Untraceable
 from minnet.unroll.tracing import Shape
 
@@ -43,10 +44,15 @@ class Engine(str):
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs facts of one shape: a runner, or None for the layers; and why."""
+    """What runs facts of one shape: a runner, or None for the layers; and why.
+
+    The program holds for the network as it was then; `stamp` tells whether code that is
+    not minnet's own has had its settings changed since.
+    """
 
     runner: Floats | Crowd | None
     engine: Engine
+    stamp: Any
 
 
 def engine_of(net: Network) -> Engine:
@@ -59,16 +65,16 @@ def engine_of(net: Network) -> Engine:
 def choice(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
     """What runs facts of these shapes; found out once."""
     key = x_shape, t_shape
-    if key not in net._runners:
-        net._runners[key] = _choose(net, x_shape, t_shape)
-    chosen: Choice = net._runners[key]
+    chosen: Choice | None = net._runners.get(key)
+    if chosen is None or (chosen.stamp and chosen.stamp != stamp(net)):
+        chosen = net._runners[key] = Choice(*_choose(net, x_shape, t_shape), stamp(net))
     return chosen
 
 
-def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
+def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Floats | Crowd | None, Engine]:
     asked = net._engine
     if asked == "layers":
-        return Choice(None, Engine("layers", "as asked for"))
+        return None, Engine("layers", "as asked for")
     name = "floats" if net.nets is None else "arrays"
     try:
         if asked not in ("auto", "numba", name):
@@ -77,14 +83,14 @@ def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
         if net.nets is None:
             floats = Floats(net, x_shape, t_shape, compiled=asked == "numba")
             name = "numba" if asked == "numba" else name
-            return Choice(floats, Engine(name, f"{floats.program.operations} operations a step"))
+            return floats, Engine(name, f"{floats.program.operations} operations a step")
         if asked == "numba":
             compiled = CompiledCrowd(net, x_shape, t_shape)
-            return Choice(compiled, Engine("numba", f"compiled, for {compiled.chunk} nets"))
+            return compiled, Engine("numba", f"compiled, for {compiled.chunk} nets")
         crowd = Crowd(net, x_shape, t_shape)
-        return Choice(crowd, Engine(name, f"{crowd.calls} calls a step for {crowd.chunk} nets"))
+        return crowd, Engine(name, f"{crowd.calls} calls a step for {crowd.chunk} nets")
     except Untraceable as error:
-        return Choice(None, Engine("layers", str(error)))
+        return None, Engine("layers", str(error))
 
 
 def written_out(net: Network, x: Array, t: Array) -> Callable[[int, Array, Array], Any] | None:
@@ -120,6 +126,8 @@ def _learn_one(net: Network, fact: Any) -> float | None:
         return None
     known = net._runners.get((x.shape, t.shape))
     if known is None or type(known.runner) is not Floats or net._memory is None:
+        return None
+    if known.stamp and known.stamp != stamp(net):
         return None
     if x.dtype.char != "d" or t.dtype.char != "d":
         return None

@@ -169,7 +169,7 @@ def source(program: Program, output_range: tuple[float, float]) -> str:
 def interpreted(text: str) -> Run:
     """The function of that source, in a namespace that holds the math module's functions."""
     namespace: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
-    namespace["nan"] = math.nan
+    namespace |= {"nan": math.nan, "pow": math.pow}
     exec(compile(text, "<a learning step, written out>", "exec"), namespace)
     run: Run = namespace["run"]
     return run

@@ -92,7 +92,9 @@ class Scalars:
             return args[0].reshape(symbol.shape)
         if op == "transpose":
             return args[0].transpose(setting)
-        if op == "cast":  # all numbers here are Python's floats
+        if op == "cast":
+            if symbol.dtype != np.float64:
+                raise Untraceable(f"Python's floats cannot be cast to {symbol.dtype}")
             return args[0]
         if op == "concatenate":
             return np.concatenate(args, axis=setting)
@@ -247,12 +249,12 @@ _CONDITION, _LOGIC, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(6)
 
 # Template, how tightly the whole binds, how tightly each operand must.
 _OPERATORS: dict[str, tuple[Any, ...]] = {
-    "add": ("{} + {}", _SUM, _SUM, _SUM),
+    "add": ("{} + {}", _SUM, _SUM, _PRODUCT),
     "subtract": ("{} - {}", _SUM, _SUM, _PRODUCT),
-    "multiply": ("{} * {}", _PRODUCT, _PRODUCT, _PRODUCT),
+    "multiply": ("{} * {}", _PRODUCT, _PRODUCT, _ATOM),
     "divide": ("{} / {}", _PRODUCT, _PRODUCT, _ATOM),
     "negative": ("-{}", _SUM, _PRODUCT),
-    "power": ("{} ** {}", _PRODUCT, _ATOM, _ATOM),
+    "power": ("pow({}, {})", _ATOM, _CONDITION, _CONDITION),
     "reciprocal": ("1.0 / {}", _PRODUCT, _ATOM),
     "where": ("{1} if {0} else {2}", _CONDITION, _LOGIC, _LOGIC, _LOGIC),
     "greater": ("{} > {}", _COMPARISON, _SUM, _SUM),
