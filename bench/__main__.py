@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench import trace, unroll, xor
+from bench import check, regions, trace, unroll, xor
 from bench.arguments import Parser, Refusal
 
 
@@ -26,7 +26,13 @@ class Command(Protocol):
     def run(self, arguments: argparse.Namespace) -> int: ...
 
 
-COMMANDS: dict[str, Command] = {"xor": xor, "trace": trace, "unroll": unroll}
+COMMANDS: dict[str, Command] = {
+    "xor": xor,
+    "trace": trace,
+    "check": check,
+    "unroll": unroll,
+    "regions": regions,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

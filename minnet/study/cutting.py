@@ -128,14 +128,14 @@ def _check_number(cells: int, most: int) -> None:
 
 
 def _split_edges(mesh: Subdivision, hits: Hits, lines: Array) -> tuple[Pieces, OnEdges, Array]:
-    """Cut the edges where units cross them; (chords, 2), the places of the hits on their edges."""
-    chord, end = np.nonzero(~hits.at_vertex)
-    edge = mesh.border[hits.corner[chord, end]] >> 1
+    """Cut the edges where units cross them; (hits, 2), the places of their ends on these."""
+    hit, end = np.nonzero(~hits.at_vertex)
+    edge = mesh.border[hits.corner[hit, end]] >> 1
     units = int(hits.unit.max(initial=0)) + 1
     key, first, inverse = np.unique(
-        edge * units + hits.unit[chord], return_index=True, return_inverse=True
+        edge * units + hits.unit[hit], return_index=True, return_inverse=True
     )
-    edge, line = key // units, lines[chord[first]]
+    edge, line = key // units, lines[hit[first]]
     points, errors = mesh.lines.cross(mesh.edge_line[edge], line)
     order, new = mesh.lines.sort_along(edge, mesh.edge_line[edge], line, points, errors)
     vertex = np.empty(len(order), np.int64)
@@ -143,7 +143,7 @@ def _split_edges(mesh: Subdivision, hits: Hits, lines: Array) -> tuple[Pieces, O
     kept = order[new]
     counts = np.bincount(edge[kept], minlength=len(mesh.ends))
     place = np.zeros(hits.at_vertex.shape, np.int64)
-    place[chord, end] = (vertex - starts_of(counts)[edge])[inverse]
+    place[hit, end] = (vertex - starts_of(counts)[edge])[inverse]
     pieces = _split(mesh.ends, counts, len(mesh.points) + np.arange(len(kept)))
     through = np.column_stack([mesh.edge_line[edge[kept]], line[kept]])
     return pieces, OnEdges(points[kept], errors[kept], through), place
@@ -207,6 +207,7 @@ def _crossings(mesh: Subdivision, chords: Chords) -> Crossings:
         chord, chords.line[chord], chords.line[other], points[pair], errors[pair]
     )
     chord, other, pair = chord[order], other[order], pair[order]
+    kept, vertex = pairs, pair
     if not new.all():  # more than two through one point: it goes by the first two of them
         starts = np.flatnonzero(new)
         run = np.cumsum(new) - 1
@@ -215,8 +216,8 @@ def _crossings(mesh: Subdivision, chords: Chords) -> Crossings:
         second = np.minimum.reduceat(rest, starts)
         trio = np.sort(np.column_stack([chord[starts], low, second]), axis=1)
         key, n = one * len(chords.cell) + two, len(chords.cell)
-        pair = np.searchsorted(key, trio[:, 0] * n + trio[:, 1])[run]
-    kept, vertex = np.unique(pair, return_inverse=True)
+        first_two = np.searchsorted(key, trio[:, 0] * n + trio[:, 1])
+        kept, vertex = np.unique(first_two[run], return_inverse=True)
     through = np.column_stack([chords.line[one[kept]], chords.line[two[kept]]])
     return Crossings(points[kept], errors[kept], through, chord, other, vertex, new)
 

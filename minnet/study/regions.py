@@ -235,15 +235,13 @@ class RegionCount:
 
     Attributes
     ----------
-    patterns, regions, functions : int
-        As in `LinearRegions.counts`.
+    counts : dict
+        patterns, regions and functions, as in `LinearRegions.counts`.
     slopes : ndarray, shape (cells, outputs, 2)
     offsets : ndarray, shape (cells, outputs)
     """
 
-    patterns: int
-    regions: int
-    functions: int
+    counts: Mapping[str, int]
     slopes: Array = field(repr=False)
     offsets: Array = field(repr=False)
 
@@ -269,7 +267,7 @@ def count_regions(net: Layer, window: Any = ((-1, 1), (-1, 1)), *, most: int = M
     >>> from minnet import Affinity, Network, ReLU
     >>> net = Network([Affinity(2, 3, rng=1), ReLU(), Affinity(3, 1, rng=2)])
     >>> count_regions(net)
-    RegionCount(patterns=6, regions=6, functions=6)
+    RegionCount(counts={'patterns': 6, 'regions': 6, 'functions': 6})
     """
     window, most = window_of(window), positive_int(most, "the most cells")
     function, _ = on_plane(net, None, None)
@@ -282,4 +280,4 @@ def count_regions(net: Layer, window: Any = ((-1, 1), (-1, 1)), *, most: int = M
     cut_all(mesh, function, most)
     maps = maps_on(mesh, function)
     found = counts(mesh, function, maps, merged(mesh, function, maps))
-    return RegionCount(**found, slopes=maps[..., :2], offsets=maps[..., 2])
+    return RegionCount(found, maps[..., :2], maps[..., 2])

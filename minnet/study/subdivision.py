@@ -38,13 +38,13 @@ class Level(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """Where units cross the border of cells: each unit that crosses a cell does so twice."""
+    """Where units cross the border of cells: a hit is a unit and a cell, and has two ends."""
 
     above: Array  # (cells, units), whether the unit is positive somewhere on the cell
-    corner: Array  # (chords, 2), the corner whose side is hit, in the order of the border
-    unit: Array  # (chords,)
-    at_vertex: Array  # (chords, 2), whether that is at the corner itself
-    leaves: Array  # (chords,), whether the border goes from positive to negative at the first hit
+    corner: Array  # (hits, 2), the corner whose side is hit, in the order of the border
+    unit: Array  # (hits,)
+    at_vertex: Array  # (hits, 2), whether that is at the corner itself
+    leaves: Array  # (hits,), whether the border goes from positive to negative at the first hit
 
 
 def starts_of(counts: Array) -> Array:

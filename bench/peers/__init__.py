@@ -1,0 +1,1 @@
+"""How fast minnet is beside other libraries, on the same work: `python -m bench.peers`."""
