@@ -531,7 +531,7 @@ class _Examination:
             if not argument.size:
                 continue
             directions, indices = self.directions(argument)
-            truth = _jacobian(self.output(point, i), argument, directions, y.ravel())
+            truth = _jacobian(self.output(point, i, y.size), argument, directions, y.ravel())
             samples = [
                 _compare(point, dy, g[i], truth, directions, indices)
                 for dy, g in zip(upstreams, gradients, strict=True)
@@ -562,8 +562,8 @@ class _Examination:
             indices += [None] * 4
         return units.reshape(-1, *argument.shape), indices
 
-    def output(self, point: _Point, i: int) -> Function:
-        """The flat output for another value of argument i; nan where forward fails."""
+    def output(self, point: _Point, i: int, size: int) -> Function:
+        """The flat output (size,) for another value of argument i; nan where forward fails."""
         twins: dict[Any, tuple[list[Array], Layer]] = {}
 
         def f(value: Array) -> Array:
@@ -575,9 +575,9 @@ class _Examination:
             arrays, layer = twins[value.dtype]
             arrays[i][...] = value
             try:
-                return np.ravel(self.forward(layer, arrays[0].copy())[0])
-            except _Wrong:
-                return np.array(np.nan)
+                return self.forward(layer, arrays[0].copy())[0].reshape(size)
+            except (_Wrong, ValueError):
+                return np.full(size, np.nan)
 
         return f
 
@@ -780,9 +780,7 @@ def _jacobian(output: Function, a: Array, directions: Array, y: Array) -> _Jacob
     settled = ~kinks & (uncertainty <= 1e-3 * scale + ROUNDING * _largest(y) / size)
     apart = np.abs(steps - jacobian)
     exact = bool((apart <= uncertainty + ESTIMATED * scale)[settled].all())
-    if (
-        exact
-    ):  # what differences cannot settle is lost in rounding, or at a kink: either may be right
+    if exact:  # what differences cannot settle is lost in rounding or at a kink: trust neither
         sure = np.maximum(0.01 * uncertainty, STEP * scale)  # which the step's square is far below
         uncertainty = np.where(settled, sure, np.maximum(uncertainty, apart))
         jacobian = np.where(settled, steps, jacobian)
@@ -796,7 +794,7 @@ def _complex_step(output: Function, a: Array, directions: Array, y: Array) -> Ar
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         for v in directions:
             z = output(a + 1j * STEP * v)
-            if z.shape != y.shape or z.dtype.kind != "c" or not _close(z.real, y):
+            if z.dtype.kind != "c" or not _close(z.real, y):
                 return None
             rows.append(z.imag / STEP)
     return np.array(rows)
@@ -817,18 +815,17 @@ def _differentiate(f: Function, y: Array, size: float, least: float) -> tuple[Ar
     while h >= least and not (uncertainty <= 1e-8 * _largest(slope) + ROUNDING * _largest(y)).all():
         t = h / 2.0 ** np.arange(4)[:, None]
         up, down = (np.stack([f(sign * step) for step in t[:, 0]]) for sign in (1, -1))
-        if up.shape == down.shape == (4, *y.shape):
-            mean, spread = _extrapolated((up - down) / (2 * t), 4)
-            jump, change = _extrapolated(((up - y) - (y - down)) / t, 2)
-            spread = np.maximum(spread, change)
-            noise = 64 * EPSILON * np.maximum(np.abs(up), np.abs(down)).max(axis=0) / h
-            sudden = np.abs(jump) > 100 * spread + 4 * noise
-            # at a kink the slope may be anything between those of its sides
-            doubt = np.where(sudden, 0.5, 5) * np.abs(jump) + 10 * (spread + noise)
-            better = doubt < uncertainty
-            slope = np.where(better, mean, slope)
-            uncertainty = np.where(better, doubt, uncertainty)
-            kinks = np.where(better, sudden, kinks)
+        mean, spread = _extrapolated((up - down) / (2 * t), 4)
+        jump, change = _extrapolated(((up - y) - (y - down)) / t, 2)
+        spread = np.maximum(spread, change)
+        noise = 64 * EPSILON * np.maximum(np.abs(up), np.abs(down)).max(axis=0) / h
+        sudden = np.abs(jump) > 100 * spread + 4 * noise
+        # at a kink the slope may be anything between those of its sides
+        doubt = np.where(sudden, 0.5, 5) * np.abs(jump) + 10 * (spread + noise)
+        better = doubt < uncertainty
+        slope = np.where(better, mean, slope)
+        uncertainty = np.where(better, doubt, uncertainty)
+        kinks = np.where(better, sudden, kinks)
         h /= 16
     return slope, uncertainty, kinks
 
