@@ -7,6 +7,7 @@ random state are as before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -495,7 +496,7 @@ SETTINGS += [
 ]
 SETTINGS += [
     (
-        f"rng of {rng!r} for {what}",
+        f"rng of {re.sub(r' at 0x.*|from .*', '', repr(rng))} for {what}",
         lambda net, _, rng=rng, call=call: call(net, rng),
         TypeError,
         ["rng"],
