@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 
 # what numpy.random.default_rng can turn into a generator here
-Randomness: TypeAlias = np.random.Generator | int | None
+Randomness: TypeAlias = "np.random.Generator | int | None"  # text: numpy.random loads late
 
 
 class UnknownName(KeyError):

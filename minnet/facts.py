@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from minnet.network import Network
 
 Fact = tuple[Array, Array]
-Distribution = Callable[[np.random.Generator, tuple[int, ...]], Any]
+Distribution: TypeAlias = "Callable[[np.random.Generator, tuple[int, ...]], Any]"
 
 # In truth-table order: gate i answers the bits of i at 00, 01, 10, 11, the highest first.
 GATES = (

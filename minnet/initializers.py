@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from minnet.checks import Array
 
-Initializer = Callable[[np.random.Generator, int, int, tuple[int, ...]], Array]
+Initializer: TypeAlias = "Callable[[np.random.Generator, int, int, tuple[int, ...]], Array]"
 
 
 def normal(rng: np.random.Generator, n: int, m: int, lead: tuple[int, ...] = ()) -> Array:

@@ -228,9 +228,9 @@ class LeakyReLU(Activation):
 class Sigmoid(Activation):
     r"""f(x) = 1 / (1 + exp(-x)); f'(x) = f(x) f(-x).
 
-    With e = exp(-\|x\|), which cannot overflow, f(x) = 1 / (1 + e) for x >= 0 and e / (1 + e)
-    below, accurate far into both tails; f'(x) = e / (1 + e)^2. (min(x, -x) is -\|x\|, written
-    so that complex steps go through it.)
+    With e = exp(-\|x\|), which cannot overflow, and r = 1 / (1 + e), f(x) = r for x >= 0 and
+    e r below, accurate far into both tails; f'(x) = e r^2. (min(x, -x) is -\|x\|, written so
+    that complex steps go through it.)
 
     >>> Sigmoid()([-38, 0])
     array([3.13913279e-17, 5.00000000e-01])
@@ -238,11 +238,12 @@ class Sigmoid(Activation):
 
     def f(self, x: Array) -> Array:
         e = np.exp(np.minimum(x, -x))
-        return np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+        return np.where(x < 0, e, np.ones_like(e)) * (1 / (1 + e))
 
     def dfdx(self, x: Array) -> Array:
         e = np.exp(np.minimum(x, -x))
-        return e / (1 + e) ** 2
+        r = 1 / (1 + e)
+        return e * r * r
 
 
 class Tanh(Activation):

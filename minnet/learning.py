@@ -111,7 +111,7 @@ class Learner(Chain):
     def _flatten(self, gradients: Mapping[str, Array]) -> Array:
         """The gradients in the order of the flat array."""
         lead = self._flat.shape[:-1]
-        rows = [np.empty((*lead, 0), self.dtype)]
+        rows = [np.empty((*lead, 0), self.dtype)]  # for a network without parameters
         for key, shape in self.shapes.items():
             gradient = gradients.get(key)
             if gradient is None or gradient.shape != lead + shape:
@@ -126,10 +126,11 @@ class Learner(Chain):
         """Make the step where it is finite; the loss, inf where it was not made."""
         taken = (self._diverged < 0) & np.isfinite(loss)
         for array in (p, *memory.values()):
-            taken = taken & np.isfinite(array).all(axis=-1)
-        np.copyto(self._flat, p, where=taken[..., None])
+            taken = taken & _is_finite(array)
+        where = True if taken.all() else taken[..., None]  # without a mask it is faster
+        np.copyto(self._flat, p, where=where)
         for key, array in memory.items():
-            np.copyto(self._memory[key], array, where=taken[..., None])
+            np.copyto(self._memory[key], array, where=where)
         self._diverged[(self._diverged < 0) & ~taken] = number
         losses = np.where(taken, loss, np.inf)
         return losses if losses.ndim else losses.item()
@@ -229,3 +230,11 @@ class Learner(Chain):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\nlearns by {self.loss!r} and {self.optimizer!r}"
+
+
+def _is_finite(rows: Array) -> Any:
+    """Whether all of a row (..., size) is finite."""
+    with np.errstate(over="ignore"):
+        if rows.ndim == 1 and np.isfinite(np.dot(rows, rows)):  # one pass, no array of bools
+            return np.True_
+    return np.isfinite(rows).all(axis=-1)

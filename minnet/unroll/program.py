@@ -41,6 +41,8 @@ class Program:
         The names of the outputs.
     operations : int
         How many of them there are.
+    calls : int
+        How many calls the same takes on arrays.
     forward, lines : list of (name, text)
         The way forward alone, and the whole step, which gives the loss and the names of
         the state anew.
@@ -68,6 +70,8 @@ class Program:
         names = {"p": p, "alpha": element_names("alpha", ()), "x": self.x, "t": self.t}
         names |= {f"memory_{key}": array for key, array in memory.items()}
         names |= {key: array.astype(object) for key, array in (numbers or {}).items()}
+        views = ("input", "number", "constant", "index", "reshape", "transpose", "cast")
+        self.calls = sum(symbol.op not in views for symbol in step.tape.symbols)
         self.forward = _forward(step, names, notation)
         self.lines, self.y, self.operations, in_order = _step(step, names, self.state, notation)
         if not in_order:  # some old value is still read after its own line

@@ -8,6 +8,7 @@ equal operands become one Symbol, so what forward and backprop both need is comp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -213,6 +214,12 @@ def _apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
     """One element-by-element operation, in its simplest form."""
     if ufunc is np.positive:
         return args[0]
+    if ufunc in (np.divide, np.multiply) and args[1].op == "number":
+        factor = args[1].setting
+        if factor == 1:
+            return args[0]
+        if ufunc is np.divide and math.frexp(factor)[0] == 0.5:  # by a power of 2: the same bits
+            return args[0] * (1 / factor)
     if ufunc is np.square or (ufunc is np.power and args[1].setting == 2.0):
         return args[0] * args[0]
     if ufunc is np.minimum and args[1].op == "negative" and args[1].args[0] is args[0]:
