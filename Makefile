@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: xor test check clean
+.PHONY: xor test check faults mutants fuzz peers clean
 
 xor: .venv/ready-bench
 	$(BIN)/python -m bench xor --gif --out out
@@ -18,8 +18,24 @@ check: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# plant faults by hand, one at a time: each must make a test fail
+faults: .venv/ready-test
+	$(BIN)/python tests/mutants
+
+# and by a tool, everywhere in the layers, losses, optimizers and the network
+mutants: .venv/ready-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+fuzz: .venv/ready-test
+	$(BIN)/python tests/fuzz_files.py 100000
+
+peers: .venv-peers/ready
+	.venv-peers/bin/python -m bench.peers
+
 clean:
-	rm -rf .venv out build dist minnet.egg-info
+	rm -rf .venv .venv-peers out build dist minnet.egg-info mutants
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -29,6 +45,13 @@ clean:
 
 .venv/ready-bench: .venv/bin/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+.venv-peers/ready: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable . jax scikit-learn thinc micrograd numba dill
 	@touch $@
 
 .venv/ready-test: .venv/bin/python setup.cfg pyproject.toml

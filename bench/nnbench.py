@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Ideal = Callable[[Any], Any]
+FilePath = str | PathLike[str]
 
 
 def identity(x: Any) -> Any:
@@ -72,6 +74,7 @@ class NNBench:
         if not callable(ideal):
             raise TypeError(f"ideal must be a function, not {brief(ideal)}")
         self._net = net
+        self._autosave: tuple[Any, int] | None = None  # the path, and after how many facts
         self.ideal = ideal
         self.seed = seed
         self.checkpoint_net()
@@ -141,9 +144,17 @@ class NNBench:
             As `training_data_gen`; the network is then as it was.
         """
         facts = self.training_data_gen(n)
+        steps = self._net.steps(facts)
+        if self._autosave is not None:
+            from bench.bench_files import autosaved
+
+            steps = autosaved(self, steps, len(facts))
+        return self._losses(steps, len(facts))
+
+    def _losses(self, steps: Iterator[Any], n: int) -> list[Any]:
         with unchanged_by_errors(self._net):
-            losses = list(self._net.steps(facts))
-        return losses + [losses[-1]] * (len(facts) - len(losses))
+            losses = list(steps)
+        return losses + [losses[-1]] * (n - len(losses))
 
     def learning_potential(self, n: int = 100, alpha: float | None = None) -> Any:
         """-log of the last loss that learning n facts would reach; the bench stays as it is.
@@ -164,7 +175,8 @@ class NNBench:
         try:
             if alpha is not None:
                 self._net.alpha = alpha
-            last = np.asarray(self.learn(n)[-1])
+            facts = self.training_data_gen(n)
+            last = np.asarray(self._losses(self._net.steps(facts), len(facts))[-1])
         finally:
             before.restore()
         with np.errstate(divide="ignore"):
@@ -182,6 +194,56 @@ class NNBench:
             ax = plt.figure().add_subplot()
         plots.learning(self.learn(n), ax)
         return ax
+
+    def save(self, path: FilePath) -> None:
+        """Save the bench, durably: network, checkpoint, seed and the ideal's registered name.
+
+        Raises
+        ------
+        FileError
+            As `Network.save`.
+        """
+        from bench.bench_files import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: FilePath, ideal: Ideal | None = None) -> Self:
+        """The bench of a file; `ideal` where its own was not registered.
+
+        Raises
+        ------
+        FileError
+            And nothing else, if the file is damaged, hostile, or names what is not registered.
+        """
+        from bench.bench_files import load
+
+        return load(cls, path, ideal)
+
+    def autosave(self, path: FilePath | None, every: int = 10_000) -> None:
+        """From now on save the bench while it learns, every so many facts; with None no longer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `every` is no positive integer, or the bench cannot be saved.
+        """
+        from bench.bench_files import autosave
+
+        autosave(self, path, every)
+
+    @classmethod
+    def resume(cls, path: FilePath, ideal: Ideal | None = None) -> tuple[Self, list[Any]]:
+        """The bench of a file saved while it learned, having learned the rest; all losses.
+
+        Raises
+        ------
+        FileError
+            As `load`; also if nothing was going on.
+        """
+        from bench.bench_files import resume
+
+        return resume(cls, path, ideal)
 
     def __repr__(self) -> str:
         ideal = getattr(self.ideal, "__name__", repr(self.ideal))

@@ -347,7 +347,7 @@ def _laid_out(value: Tree, indent: int = 0) -> str:
     """JSON in which a row of numbers, and whatever is short, stands in one line."""
     line = json.dumps(value, ensure_ascii=False)
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if indent + len(line) <= 88 or not any(isinstance(item, (dict, list)) for item in inside):
+    if indent + len(line) <= 80 or not any(isinstance(item, (dict, list)) for item in inside):
         return line
     items = [_laid_out(item, indent + 2) for item in inside]
     brackets = "[]"

@@ -9,6 +9,7 @@ what a killed writer left behind has no lock, and the next writer in that folder
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import stat
@@ -55,15 +56,21 @@ def read(path: FilePath) -> bytes:
     FileError, OSError
         If it cannot be read, is no regular file, or has more than LARGEST bytes.
     """
-    # opening a pipe would wait for its writer, but for O_NONBLOCK
-    descriptor = os.open(_text(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
+    with _opened(_text(path)) as file:
+        status = os.fstat(file.fileno())
         _check_regular(status)
         if status.st_size > LARGEST:
             raise FileError(f"it has {status.st_size} bytes; {LARGEST} are the most here")
         # a byte more than there should be: a file that grows meanwhile is found out
         return b"".join(_chunks(file.fileno(), status.st_size + 1))
+
+
+def _opened(path: str, flags: int = 0) -> io.FileIO:
+    # opening a pipe would wait for its writer, but for O_NONBLOCK
+    def opener(name: str, mode: int) -> int:
+        return os.open(name, mode | os.O_NONBLOCK | flags)
+
+    return open(path, "rb", buffering=0, opener=opener)
 
 
 def _chunks(descriptor: int, size: int) -> Iterator[bytes]:
@@ -124,9 +131,10 @@ def _text(path: FilePath) -> str:
     text = os.fspath(path)
     if not isinstance(text, str):
         raise TypeError(f"a path must be a string or a Path, not {path!r}")
-    if not text or "\0" in text:
-        raise FileError("this is no path of a file")
-    return text
+    with suppress(UnicodeEncodeError):
+        if os.fsencode(text) and "\0" not in text:
+            return text
+    raise FileError("this is no path of a file")
 
 
 def _check_regular(status: os.stat_result) -> None:
@@ -151,14 +159,10 @@ def _fsync_folder(folder: Path) -> None:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove the temporary files in the folder that no living writer has locked."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with os.scandir(folder) as entries:
         leftovers = [entry.path for entry in entries if TEMPORARY.fullmatch(entry.name)]
     for path in leftovers:
-        with (
-            suppress(OSError),
-            open(os.open(path, flags), "rb", buffering=0) as file,
-        ):
+        with suppress(OSError), _opened(path, os.O_NOFOLLOW) as file:
             _lock(file.fileno(), wait=False)
             os.unlink(path)
 

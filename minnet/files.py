@@ -114,7 +114,10 @@ def to_json(net: Network) -> str:
           }
         ],
         "loss": {"class": "SquaredError", "arguments": {"reduction": "sum"}},
-        "optimizer": {"class": "SGD", "arguments": {"alpha": 0.1, "momentum": 0.0, "weight_decay": 0.0}},
+        "optimizer": {
+          "class": "SGD",
+          "arguments": {"alpha": 0.1, "momentum": 0.0, "weight_decay": 0.0}
+        },
         "memory": null,
         "diverged": null,
         "engine": "auto"

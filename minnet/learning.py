@@ -7,6 +7,7 @@ that could be taken.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -182,6 +183,22 @@ class Learner(Chain):
     @threads.setter
     def threads(self, threads: int) -> None:
         self._threads = positive_int(threads, "threads")
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Save the network, durably, in a file that cannot run code; `minnet.load` reads it.
+
+        Learning on after loading is bit-identical to never having stopped. A path that ends
+        in ".json" gives JSON to read and edit.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written, or something in the network is not registered; a file
+            that was there is then as it was.
+        """
+        from minnet.files import save
+
+        save(self, path)  # type: ignore[arg-type]  # every Learner is a Network
 
     def unrolled(
         self,

@@ -289,7 +289,6 @@ def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
             key: _array(memory[key], f"the optimizer's {key}", array.dtype, array.shape)
             for key, array in start.items()
         }
-    net._diverged = None
     if state["diverged"] is not None:
         lead = net._flat.shape[:-1]
         net._diverged = _array(state["diverged"], "diverged", np.dtype(np.int64), lead)
@@ -300,13 +299,13 @@ def _restore_learning(net: Network, state: dict[str, Tree]) -> None:
 
 
 def _restore_optimizer(net: Network, record: Tree) -> None:
-    arguments = record.get("arguments") if isinstance(record, dict) else None
-    alpha = arguments.get("alpha") if isinstance(arguments, dict) else None
-    if not isinstance(alpha, dict):
+    record = fields(record, "the optimizer", ("class", "arguments"))
+    arguments = record["arguments"]
+    if not isinstance(arguments, dict) or not isinstance(arguments.get("alpha"), dict):
         net.optimizer = _thing(record, Optimizer, "the optimizer")
         return
     # a crowd's column of rates, which no constructor takes: they are assigned afterwards
-    rates = _given(alpha, "alpha")
+    rates = _given(arguments["alpha"], "alpha")
     if np.shape(rates) != (net.nets, 1):
         raise FileError(f"alpha must be a number or of shape {(net.nets, 1)}, not {brief(rates)}")
     record = {**record, "arguments": {**arguments, "alpha": 1.0}}

@@ -172,16 +172,21 @@ class Chain(Layer):
     @property
     def n(self) -> int | None:
         """The number of inputs; None where any will do."""
-        for layer in self._layers:
-            if layer.n is not None or layer.m is not None:
-                return layer.n
-        return None
+        return self._widths[0]
 
     @property
     def m(self) -> int | None:
         """The number of outputs; None where there are as many as inputs."""
-        widths = [layer.m for layer in self._layers if layer.m is not None]
-        return widths[-1] if widths else None
+        return self._widths[1]
+
+    @property
+    def _widths(self) -> tuple[int | None, int | None]:
+        n = m = None
+        for layer in self._layers:
+            first, last = layer._widths if isinstance(layer, Chain) else (layer.n, layer.m)
+            n = first if m is None and n is None else n
+            m = last if last is not None else m
+        return n, m
 
     @property
     def nets(self) -> int | None:

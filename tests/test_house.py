@@ -7,8 +7,8 @@ find what it forbids before it is applied to the project.
 from __future__ import annotations
 
 import ast
-import re
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -171,4 +171,5 @@ def test_all_lists_every_public_name() -> None:
             for name, value in vars(package).items()
             if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
         }
-        assert public == set(package.__all__)
+        assert public <= set(package.__all__)
+        assert all(hasattr(package, name) for name in package.__all__)  # some load late

@@ -135,6 +135,9 @@ def identifier(name: str) -> str:
 def memory_of_one(net: Network) -> dict[str, Array]:
     """What the optimizer remembers of one net before the first step."""
     memory: dict[str, Array] = net.optimizer.start(net._flat if net.nets is None else net._flat[0])
+    for key, array in memory.items():
+        if array.dtype.kind != "f":
+            raise Untraceable(f"the optimizer's memory {key!r} is not floating point")
     return memory
 
 
