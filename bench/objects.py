@@ -18,10 +18,11 @@ from minnet.checks import brief
 Kind = TypeVar("Kind")
 
 
-def load_object(spec: str, kind: type[Kind]) -> Kind:
+def load_object(spec: str, kind: type[Kind] | tuple[type[Any], ...]) -> Kind:
     """The object of that kind that "path/to/file.py:name" or "package.module:name" names.
 
-    The name may also be that of a function without arguments that returns one.
+    Of several kinds, any will do. The name may also be that of a function without
+    arguments that returns one.
 
     Raises
     ------
@@ -39,6 +40,7 @@ def load_object(spec: str, kind: type[Kind]) -> Kind:
     if not (colon and source and name):
         raise Refusal(f"{brief(spec)} must be FILE:OBJECT or MODULE:OBJECT, as in net.py:net")
     is_file = source.endswith(".py") or os.sep in source
+    kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
     with _importable(str(Path(source).parent) if is_file else ""):
         module = _import_file(Path(source)) if is_file else _import_module(source)
         try:
@@ -46,13 +48,13 @@ def load_object(spec: str, kind: type[Kind]) -> Kind:
         except AttributeError:
             there = [key for key, value in vars(module).items() if isinstance(value, kind)]
             raise Refusal(
-                f"{source} has no {brief(name)}; of kind {kind.__name__} it has "
+                f"{source} has no {brief(name)}; of kind {kinds} it has "
                 f"{', '.join(there) or 'nothing'}"
             ) from None
         if not isinstance(found, kind) and callable(found):
             found = _attempt(f"calling {spec}", found)
     if not isinstance(found, kind):
-        raise Refusal(f"{spec} must be a {kind.__name__}, but it is {brief(found)}")
+        raise Refusal(f"{spec} must be a {kinds}, but it is {brief(found)}")
     return found
 
 

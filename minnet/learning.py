@@ -139,6 +139,12 @@ class Learner(Chain):
     def _all_diverged(self) -> bool:
         return self._diverged is not None and bool((self._diverged >= 0).all())
 
+    def _program_key(self) -> tuple[Any, ...]:
+        """What its written-out programs depend on beside the layers: all but the rate."""
+        settings = {k: v for k, v in vars(self._optimizer).items() if k != "_alpha"}
+        rate = np.ndim(self._optimizer._alpha)
+        return self._engine, id(self._loss), type(self._optimizer), settings, rate
+
     def _forget(self) -> None:
         self._memory, self._diverged, self._runners = None, None, {}
         super()._forget()

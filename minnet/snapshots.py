@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from minnet.layers import Layer
 from minnet.structure import Chain, Structure, structure
 
 if TYPE_CHECKING:
@@ -37,12 +38,18 @@ class Snapshot:
                 raise
         self._net._flat[...] = self._flat
         for chain, learning in self._learning.items():
+            before = chain._program_key()
             chain.__dict__.update(learning, **_written(learning))
+            if chain._program_key() != before:
+                chain._runners = {}
 
     def _rebuild(self) -> None:
-        for chain in {**self._learning, **dict.fromkeys(_chains(self._net))}:
+        wanted = set(_layers_of(self._structure))
+        for chain in dict.fromkeys([*_chains(self._net), *self._learning]):
             if chain is self._net or chain._home is None or self._net in chain._and_above():
-                chain._place(())
+                mine = chain is self._net or chain in wanted
+                stay = () if mine else (layer for layer in chain.layers if layer not in wanted)
+                chain._place(tuple(stay))
         self._put_back(self._net, self._structure)
         self._structure = structure(self._net)
 
@@ -59,6 +66,13 @@ class Snapshot:
                 self._put_back(layer, inside)
             layers.append(layer)
         chain._place(tuple(layers))
+
+
+def _layers_of(structure: Structure) -> Iterator[Layer]:
+    for item in structure:
+        layer, inside = item if isinstance(item, tuple) else (item, ())
+        yield layer
+        yield from _layers_of(inside)
 
 
 def _chains(net: Learner) -> Iterator[Learner]:

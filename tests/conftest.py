@@ -24,6 +24,7 @@ settings.register_profile(
     database=None,
     deadline=None,
     max_examples=30,
+    report_multiple_bugs=False,
     # a property is a method, which pytest calls on a new object for each case
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
@@ -31,9 +32,12 @@ settings.register_profile(
 settings.register_profile(
     "explore", settings.get_profile("reproducible"), derandomize=False, max_examples=1000
 )
-# The reproducible ones, without making a failing example small: for planted faults.
+# Fewer, and without making a failing example small: for planted faults.
 settings.register_profile(
-    "mutants", settings.get_profile("reproducible"), phases=[Phase.explicit, Phase.generate]
+    "mutants",
+    settings.get_profile("reproducible"),
+    phases=[Phase.explicit, Phase.generate],
+    max_examples=10,
 )
 settings.load_profile("reproducible")
 

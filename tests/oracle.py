@@ -96,9 +96,7 @@ def off_kinks(layer: Layer, x: Array) -> bool:
     Then the derivative is that of one smooth piece, however near the kink may be.
     """
     ours, theirs = sides(layer, x), sides(layer, x, forward)
-    return all(
-        a.all() and np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True)
-    )
+    return all(a.all() and np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def loss(which: Loss, y: Array, t: Array) -> Any:
@@ -121,9 +119,7 @@ def loss(which: Loss, y: Array, t: Array) -> Any:
 # Derivatives
 
 
-def by_autograd(
-    forward: Forward, layer: Layer, x: Array, dy: Array
-) -> tuple[Array, Values]:
+def by_autograd(forward: Forward, layer: Layer, x: Array, dy: Array) -> tuple[Array, Values]:
     """Outputs, and gradients by reverse mode: a stack over the facts of x, a sum for the rest."""
     y = np.empty_like(dy)
     gradients = {INPUT: np.empty_like(x)}

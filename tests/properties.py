@@ -68,9 +68,7 @@ def evidence() -> Iterator[Evidence]:
         _open.pop()
 
 
-def close(
-    actual: Any, expected: Any, what: str, rtol: float = 1e-9, floor: Any = 0.0
-) -> None:
+def close(actual: Any, expected: Any, what: str, rtol: float = 1e-9, floor: Any = 0.0) -> None:
     """Equal to `rtol` of the largest entry expected, plus what rounding may do: `floor`."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, not {expected.shape}"

@@ -32,6 +32,7 @@ from minnet import (
     along_batch,
     batch_sum,
 )
+from minnet.derivatives import jacobian
 from minnet.gradients import GradientError, check_gradients
 
 
@@ -544,6 +545,10 @@ WRONG: dict[str, tuple[Callable[[], Layer], str]] = {
         altered(lambda g, dy, c: {**g, "x": dy + 1e-3}, Identity),
         "dx is not linear in dy: 0 times dy",
     ),
+    "dy by its size": (
+        altered(lambda g, dy, c: {**g, "x": dy * abs(dy) / abs(dy).max(initial=1e-9)}, Identity),
+        "dx is not linear in dy: for g + h it is not the sum",
+    ),
     "no chain rule": (
         altered(lambda g, dy, c: {**g, "x": np.ones_like(dy)}, Identity),
         "dx does not depend on dy",
@@ -675,6 +680,10 @@ def test_the_oracle_is_the_complex_step_where_that_can_be_believed() -> None:
     assert oracle(Absolute()) == "finite differences"  # complex numbers go through, but wrong
     scalar_only = Map(lambda x: max(0.0, float(x)), lambda x: 1.0 if x > 0 else 0.0)
     assert oracle(scalar_only) == "finite differences"
+    kink = np.zeros(1)
+    real_only = lambda x: np.full(1, np.nan) if x.dtype == complex else abs(x)  # noqa: E731
+    found = jacobian(real_only, kink, np.eye(1), kink)
+    assert not found.exact and found.uncertainty == pytest.approx(1)  # nothing to compare with
 
 
 def test_the_report_names_the_worst_entry() -> None:
@@ -718,9 +727,26 @@ def test_a_fault_in_an_array_too_large_to_try_every_entry() -> None:
             super().__init__(25, 10)
             self.M *= 0.1
 
-    assert check_gradients(Large()).ok
+    report = check_gradients(Large())
+    assert report.ok
+    assert [check.tried for check in report.checks] == [300, 8 * report.points, 10 * report.points]
     report = check_gradients(altered(last_doubled, Large)())
     assert [check.ok for check in report.checks] == [True, False, True]
+    report = check_gradients(altered(lambda g, dy, c: {**g, "M": -3 * g["M"]}, Large)())
+    assert report.findings == ("dM is 3 times too large, and has the wrong sign",)
+
+
+def test_results_that_are_no_gradients_at_all_are_findings() -> None:
+    class Imaginary(Layer):
+        def forward(self, x: Any) -> Any:
+            return x + 0j, None
+
+        def backprop(self, dy: Any, cache: Any, inputs: bool = True) -> Any:
+            return dy.real.copy(), {}
+
+    assert "forward gives complex numbers for real ones" in repr(check_gradients(Imaginary()))
+    report = check_gradients(altered(lambda g, dy, c: {"x": dy[dy != 0]}, Identity)())
+    assert "dx is not linear in dy: its shape is (3,) for one dy, (1,) for another" in repr(report)
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
@@ -870,6 +896,7 @@ def test_what_a_usual_gradient_check_lets_through() -> None:
         "M = I looks the same transposed": {"dx with M for M^T"},
         "ones look the same squared, without their sign, clipped, or left out": {
             *("dy squared", "dy absolute", "dy clipped", "small dy dropped", "no chain rule"),
+            "dy by its size",
         },
         "the tolerance is large": {
             *("db off by a millionth", "dy plus something", "wrong at one place"),
@@ -942,7 +969,7 @@ def test_the_command_prints_the_report(tmp_path: Path, capsys: pytest.CaptureFix
     assert "ds !  (2,)" in printed
     assert "- ds has the wrong sign" in printed
     for bad, words in (
-        ([f"{file}:number"], "must be a Layer"),
+        ([f"{file}:number"], "must be a Layer or Loss, but it is 3"),
         ([f"{file}:Scale"], "raised TypeError"),
         ([f"{file}:none"], "has no 'none'"),
         ([f"{file}:right", "--input", "1,2,3"], "takes 2 inputs"),

@@ -84,9 +84,7 @@ class TestLayers(LayerProperties):
             lambda layer, p, x: 1 * x,
             slopes=lambda layer: (1, 1, 1),
         ),
-        "Scale": Case(
-            st.builds(Scale, widths), lambda layer, p, x: p["s"] * x, analytic=False
-        ),
+        "Scale": Case(st.builds(Scale, widths), lambda layer, p, x: p["s"] * x, analytic=False),
     }
 
 
@@ -132,7 +130,9 @@ def run_on(named: str, folder: Path, *options: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--layer", named]
     command += ["--hypothesis-profile", "mutants", *options, __file__]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
     return result.returncode, result.stdout + result.stderr
 
 

@@ -56,7 +56,9 @@ def test_reference(optimizers: Any, data: st.DataObject) -> None:
     expected = reference(optimizer, p, gradients)
     for i, actual in enumerate(walk(optimizer, p, gradients)):
         close(actual, expected[i], f"parameters after step {i}", 1e-12)
-        close(actual - p, expected[i] - p, f"what {i + 1} steps changed", 1e-9, 1e-15 * abs(p).max())
+        close(
+            actual - p, expected[i] - p, f"what {i + 1} steps changed", 1e-9, 1e-15 * abs(p).max()
+        )
 
 
 @KINDS

@@ -193,7 +193,9 @@ class NetworkMachine(RuleBasedStateMachine):
 
         def pieces(layers: Any, old: list[Piece]) -> list[Piece]:
             return [
-                Piece(layer, p.nets, p.numbers.copy(), pieces(getattr(layer, "layers", ()), p.inside))
+                Piece(
+                    layer, p.nets, p.numbers.copy(), pieces(getattr(layer, "layers", ()), p.inside)
+                )
                 for layer, p in zip(layers, old, strict=True)
             ]
 
@@ -316,15 +318,15 @@ class NetworkMachine(RuleBasedStateMachine):
             close(np.atleast_2d(own_y), expected, "output", 1e-12, 1e-15)
 
             def upstream(p: Any, X: Any, U: Any = U) -> Any:
-                return sum(
-                    anp.dot(output(self.model.pieces, p, X[k]), U[k]) for k in range(len(U))
-                )
+                return sum(anp.dot(output(self.model.pieces, p, X[k]), U[k]) for k in range(len(U)))
 
             own_dx = np.atleast_2d(dx if nets is None else dx[i])
             floor = 1e-14 * np.abs(U).max()
             close(own_dx, grad(upstream, 1)(p, X), "dx", 1e-12, floor)
             if p.size:
-                parts = [gradients[key] if nets is None else gradients[key][i] for key in self.net.shapes]
+                parts = [
+                    gradients[key] if nets is None else gradients[key][i] for key in self.net.shapes
+                ]
                 g = np.concatenate([part.ravel() for part in parts])
                 close(g, grad(upstream)(p, X), "gradients", 1e-12, floor)
 
@@ -557,13 +559,16 @@ class NetworkMachine(RuleBasedStateMachine):
         x, t = good
         bad: Any = {
             "width": (np.zeros((*x.shape[:-1], x.shape[-1] + 1)), t),
-            "expected": (x, np.zeros((*t.shape, 1))),
+            "expected": (x, np.zeros((*t.shape, 99))),  # as many nets or outputs there are not
             "nan": (x * np.nan, t),
             "words": (x, "one"),
             "no pair": (x,),
         }[kind]
         before = self.state()
-        for call in (lambda: self.net.learn([good, bad]), lambda: list(self.net.steps([good, bad]))):
+        for call in (
+            lambda: self.net.learn([good, bad]),
+            lambda: list(self.net.steps([good, bad])),
+        ):
             with pytest.raises((TypeError, ValueError), match=r"fact #1|pair"):
                 call()
             assert self.state() == before
@@ -599,9 +604,7 @@ class NetworkMachine(RuleBasedStateMachine):
         }
         if layers:
             calls["a place twice"] = lambda: net.extend(layers[0])
-            calls["two of one name"] = lambda: net.extend(
-                [Tanh("a name"), Identity(name="a name")]
-            )
+            calls["two of one name"] = lambda: net.extend([Tanh("a name"), Identity(name="a name")])
         for layer in layers:
             for key, array in layer.parameters.items():
                 if "." not in key:
@@ -637,7 +640,9 @@ class NetworkMachine(RuleBasedStateMachine):
     def numbers_are_the_models(self) -> None:
         rows = flat(self.model.pieces)
         same(np.atleast_2d(self.net._flat), rows, "numbers")
-        same(self.net._flat.shape, rows.shape if self.nets() is not None else rows.shape[1:], "shape")
+        same(
+            self.net._flat.shape, rows.shape if self.nets() is not None else rows.shape[1:], "shape"
+        )
         start = 0
         for key, array in self.net.parameters.items():
             size = array.size // len(rows)

@@ -29,6 +29,7 @@ from minnet import (
     batch_sum,
 )
 from minnet.facts import gate
+from minnet.snapshots import Snapshot
 from minnet.unroll.symbols import Tape, Untraceable
 
 
@@ -320,6 +321,23 @@ def test_changes_of_every_kind_reach_the_program():
             assert net.learn([(x, t)]) == pytest.approx(slow.learn([(x, t)]), rel=1e-10)
         np.testing.assert_allclose(net._flat, slow._flat, rtol=1e-10)
         assert net.engine == "floats"
+
+
+def test_a_restored_network_forgets_the_program_of_another_loss_or_optimizer():
+    x, t = np.array([1.0, 0.0]), np.array([1.0])
+    for change in (
+        lambda net: setattr(net, "loss", MeanSquaredError()),
+        lambda net: setattr(net, "optimizer", SGD(0.1, momentum=0.9)),
+        lambda net: setattr(net, "alpha", 0.7),
+    ):
+        net = network_221()
+        before, slow = Snapshot(net), net.copy()
+        slow.engine = "layers"
+        change(net)
+        net.learn([(x, t)])
+        before.restore()
+        for _ in range(3):
+            assert net.learn([(x, t)]) == pytest.approx(slow.learn([(x, t)]), rel=1e-12)
 
 
 def test_the_text_runs_and_is_the_step():
