@@ -379,7 +379,7 @@ class LayerProperties:
 
     @given(st.data())
     def test_nothing_changed(self, case: Case, data: st.DataObject) -> None:
-        """Parameters, input, upstream and the layer stay as they are, however they lie in memory."""
+        """Parameters, input, upstream and layer stay as they are, however they lie in memory."""
         problem = any_form(data, case)
         expected_y, expected = problem.claims()
         arrangement = data.draw(ARRANGEMENTS, "arrangement")

@@ -23,7 +23,6 @@ from properties import (
     probabilities,
     same,
 )
-
 from test_layers import Scale
 
 from minnet import (
@@ -112,8 +111,8 @@ def test_nesting(data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(flat.layers)), "cut")
     layers = [layer.copy() for layer in flat.layers]
     nested = Network([Network(layers[:cut], name="a"), Network([Network(layers[cut:])], name="b")])
-    for array, given in zip(nested.parameters.values(), flat.parameters.values(), strict=True):
-        array[...] = given
+    for array, value in zip(nested.parameters.values(), flat.parameters.values(), strict=True):
+        array[...] = value
     y, claims = problem.claims()
     nested_y, nested_claims = Problem(nested, problem.x, problem.dy).claims()
     same(nested_y, y, "output")
@@ -152,7 +151,7 @@ def test_members(data: st.DataObject) -> None:
     crowd = net.replicate(nets, rng=data.draw(st.integers(0, 9), "seed"))
     shape = (nets, *data.draw(BATCH)) if data.draw(st.booleans(), "own facts") else (3,)
     x = data.draw(moderate((*shape, net.n or 3)), "x")
-    y, caches = crowd.forward(x)
+    y, _caches = crowd.forward(x)
     dy = data.draw(moderate(y.shape), "dy")
     claims = Problem(crowd, x, dy).claims()[1]
     for i in range(nets):
