@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import bench.plots as plots
-from bench.arguments import Parser, folder, integer, positive
+from bench.arguments import Parser, Refusal, folder, integer, positive
+from bench.kept_training import Kept
 from bench.progress import progress
 from minnet import SGD, Affinity, BinaryCrossEntropy, Facts, LeakyReLU, Network, ReLU, Sigmoid, Tanh
 from minnet.facts import GATES, gate
@@ -62,12 +63,17 @@ def add_arguments(parser: Parser) -> None:
         help="start afresh up to N times until the gate is learned (default: 0)")  # fmt: skip
     add("--out", default="out", metavar="DIR",
         help="the folder for the pictures, made where it is missing (default: out)")  # fmt: skip
+    add("--resume", metavar="FILE",
+        help="keep the training in this file, and go on from it if it is there already: broken "
+             "off and resumed it comes to the same bits; not with --gif (default: none)")  # fmt: skip
     add("--gif", action="store_true",
         help="write boundary.gif too, the decision region as it changes")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, report, draw, and say how often such a start succeeds; the exit status."""
+    if arguments.resume is not None and arguments.gif:
+        raise Refusal("--resume and --gif do not go together: the first frames would be lost")
     out = folder(arguments.out)
     plots.figure()  # if Matplotlib is missing, that is said before the training
     if arguments.alpha is None:
@@ -115,18 +121,25 @@ def _train(
     more_of_the_first = np.linspace(0, 1, FRAMES) ** 2 * (steps - 1)
     kept = set(more_of_the_first.round().astype(int).tolist()) if arguments.gif else set()
     frames: list[tuple[Network, str]] = []
+    kept_training = Kept(arguments) if arguments.resume is not None else None
+    begun = kept_training.begun(net, rng) if kept_training else None
     with progress("training", steps) as done:
 
         def watch(start: int, step: int, loss: float) -> None:
             done(step)
+            if kept_training:
+                kept_training.watch(net, rng, start, step, loss)
             if step == 0:
                 frames.clear()
             if step in kept:
                 frames.append((net.copy(), f"{arguments.gate}, step {step}: loss {loss:.3f}"))
 
         training = train_until(
-            net, facts, epochs=steps, starts=starts, margin=MARGIN, rng=rng, watch=watch
-        )
+            net, facts, epochs=steps, starts=starts, margin=MARGIN, rng=rng, watch=watch,
+            begun=begun,
+        )  # fmt: skip
+        if kept_training:
+            kept_training.save(net, rng)
     return training, frames
 
 

@@ -20,7 +20,7 @@ from bench import plots
 from bench.__main__ import COMMANDS, main
 from bench.arguments import Refusal
 from bench.objects import load_object
-from minnet import SGD, Affinity, BinaryCrossEntropy, Network, ReLU, Sigmoid, uniform
+from minnet import SGD, Affinity, BinaryCrossEntropy, Network, ReLU, Sigmoid, load, uniform
 from minnet.facts import GATES, gate
 from minnet.study.anatomy import trace
 from minnet.study.formulas import formulas
@@ -508,3 +508,41 @@ def test_help_tells_every_option_with_its_default(
     for option in options:
         unset = option.startswith(("--gif", "--input"))  # a switch; and one that must be given
         assert unset or "(default" in option, option
+
+
+def test_a_training_that_is_broken_off_resumes_to_the_same_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["xor", "--steps", "300", "--seed", "9", "--restarts", "3", "--activation", "relu"]
+    monkeypatch.setattr("bench.kept_training.EVERY", 70)
+
+    def run(name: str) -> tuple[int, str]:
+        file = tmp_path / name
+        status = main([*options, "--resume", str(file), "--out", str(tmp_path)])
+        return status, capsys.readouterr().out
+
+    unbroken = run("a.minnet")
+    from bench.kept_training import Kept
+
+    watch = Kept.watch
+    for left in (150, 250, 400):
+
+        def interrupt(self: Kept, *args: Any, left: list[int] = [left]) -> None:  # noqa: B006
+            watch(self, *args)
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Kept, "watch", interrupt)
+        assert run("b.minnet")[0] == 130
+        assert (tmp_path / "b.minnet").exists()
+    monkeypatch.setattr(Kept, "watch", watch)
+    assert run("b.minnet") == unbroken
+    assert run("b.minnet") == unbroken  # and when it was finished
+    one, two = (load(tmp_path / name) for name in ("a.minnet", "b.minnet"))
+    assert one._flat.tobytes() == two._flat.tobytes()
+    assert main([*options, "--resume", str(tmp_path / "b.minnet"), "--gif"]) == 2
+    assert main(["xor", "--seed", "1", "--resume", str(tmp_path / "b.minnet")]) == 2
+    (tmp_path / "b.minnet").write_bytes(b"nothing")
+    assert main([*options, "--resume", str(tmp_path / "b.minnet")]) == 2
+    assert capsys.readouterr().err.count("\n") == 3

@@ -80,6 +80,7 @@ def train_until(
     margin: float = 0.0,
     rng: Randomness = None,
     watch: Watch | None = None,
+    begun: tuple[int, list[float]] | None = None,
 ) -> Training:
     """Draw the network afresh and train it, again and again until it is accurate enough.
 
@@ -105,6 +106,9 @@ def train_until(
         Where the starts come from.
     watch : callable, optional
         Called as ``watch(start, step, loss)`` after each step, both counted from 0.
+    begun : (int, list of float), optional
+        To go on where another call was broken off: the number of its last start and the
+        losses of that; the network and the generator must be as they were then.
 
     Raises
     ------
@@ -133,11 +137,16 @@ def train_until(
     state = rng.bit_generator.state
     try:
         with unchanged_by_errors(net):
-            for start in range(starts):
-                net.randomize(rng)
-                net.optimizer = net.optimizer  # forget what it remembers of the last start
-                losses = []
-                for step, loss in enumerate(net.steps(facts.batches(len(facts)), epochs)):
+            first, losses = begun or (0, [])
+            for start in range(first, starts):
+                if begun is None or start > first:
+                    net.randomize(rng)
+                    net.optimizer = net.optimizer  # forget what it remembers of the last start
+                    losses = []
+                whole = facts.batches(len(facts))
+                ended = len(losses) == epochs or not np.isfinite(losses[-1:]).all()
+                rest = () if ended else net.steps(whole, epochs - len(losses))
+                for step, loss in enumerate(rest, len(losses)):
                     losses.append(loss)
                     if watch is not None:
                         watch(start, step, loss)
