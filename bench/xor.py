@@ -64,8 +64,8 @@ def add_arguments(parser: Parser) -> None:
     add("--out", default="out", metavar="DIR",
         help="the folder for the pictures, made where it is missing (default: out)")  # fmt: skip
     add("--resume", metavar="FILE",
-        help="keep the training in this file, and go on from it if it is there already: broken "
-             "off and resumed it comes to the same bits; not with --gif (default: none)")  # fmt: skip
+        help="keep the training in this file, and go on from it if it is there: broken off "
+             "and resumed it comes to the same bits; not with --gif (default: none)")  # fmt: skip
     add("--gif", action="store_true",
         help="write boundary.gif too, the decision region as it changes")  # fmt: skip
 
