@@ -436,3 +436,35 @@ def test_names_that_look_alike_are_not_mixed_up():
         for net in nets:
             net.learn(gate("xor").batches(2), epochs=2)
         np.testing.assert_allclose(nets[0]._flat, nets[1]._flat, rtol=1e-12)
+
+
+def test_brackets_are_written_where_the_order_matters():
+    subtracting = Map(lambda x: x - (x * x - (x - 0.25)), lambda x: 2 - 2 * x)
+    dividing = Map(lambda x: x / (1 / (2 + x * x) / 3), lambda x: 6 + 9 * x * x)
+    for layer in (subtracting, dividing):
+        net = Network([Affinity(1, 1, rng=0), layer])
+        slow = net.copy()
+        slow.engine = "layers"
+        fact = [(np.array([0.7]), np.array([0.1]))]
+        assert net.learn(fact) == pytest.approx(slow.learn(fact), rel=1e-14)
+        np.testing.assert_allclose(net._flat, slow._flat, rtol=1e-14)
+
+
+class Lookahead(SGD):
+    """Descends along the average of the last direction and this one: reads v after it is new."""
+
+    def start(self, p):
+        return {"v": np.zeros_like(p)}
+
+    def update(self, p, g, state):
+        return p - self.alpha * (g + state["v"]) / 2, {"v": g - 0.5 * p}
+
+
+def test_old_values_are_not_mixed_up_with_new_ones():
+    net = Network([Affinity(1, 1, rng=0)], optimizer=Lookahead(0.1))
+    slow = net.copy()
+    slow.engine = "layers"
+    facts = [(np.array([0.7]), np.array([0.1]))] * 4
+    assert net.learn(facts) == pytest.approx(slow.learn(facts), rel=1e-14)
+    np.testing.assert_allclose(net._flat, slow._flat, rtol=1e-14)
+    assert net.engine == "floats"

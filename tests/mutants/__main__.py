@@ -32,7 +32,7 @@ from faults import FAULTS, Fault
 ROOT = Path(__file__).parents[2]
 TESTS = [
     *("layers", "losses", "optimizers", "networks", "learning", "structure", "nnbench"),
-    *("unroll", "maps", "own_layer", "facts", "notebooks", "bad_input"),
+    *("unroll", "maps", "own_layer", "facts", "initializers", "notebooks", "bad_input"),
 ]
 # where to look first
 FIRST = {
@@ -46,6 +46,7 @@ FIRST = {
     "minnet/snapshots.py": "nnbench",
     "minnet/elementwise.py": "maps",
     "minnet/facts.py": "facts",
+    "minnet/initializers.py": "initializers",
     "bench/nnbench.py": "nnbench",
 }
 TIMEOUT = 200  # seconds: a fault that makes the tests run on without end has been noticed
