@@ -194,7 +194,7 @@ def _reinterpreted(kind: str) -> tuple[Any, Any]:
     whole, real = (types.int64, types.float64) if kind == "d" else (types.int32, types.float32)
 
     def reinterpretation(source: Any, target: Any) -> Any:
-        @intrinsic
+        @intrinsic  # type: ignore[untyped-decorator, unused-ignore]  # with Numba or without
         def reinterpret(typing_context: Any, value: Any) -> Any:
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 return builder.bitcast(args[0], context.get_value_type(target))
