@@ -10,8 +10,9 @@ import numpy as np
 from minnet.checks import Array
 from minnet.facts import Fact
 from minnet.parameters import split
-from minnet.unroll.arrays import Plan
+from minnet.unroll.arrays import LANES, Plan
 from minnet.unroll.compiled import CompiledPlan
+from minnet.unroll.identities import simplified
 from minnet.unroll.symbols import Untraceable
 from minnet.unroll.tracing import Shape, trace_step
 
@@ -43,20 +44,20 @@ class Crowd:
         self.per_net = {"p", *(f"memory_{key}" for key in net.optimizer.start(net._flat))}
         own = {"x": len(x_shape) == 3, "t": len(t_shape) == 3, "alpha": np.ndim(net.alpha) > 0}
         self.per_net |= {name for name, is_own in own.items() if is_own}
-        trial = self.planned(8)
+        trial = self.planned(LANES)
         self.calls = len(trial.calls)
         if self.calls > MOST_CALLS:
             raise Untraceable(f"a step would take {self.calls} calls on arrays of nets")
-        self.chunk = int(np.clip(CACHE * 8 // trial.bytes // 8 * 8, 64, 16384))
+        self.chunk = int(np.clip(CACHE // trial.bytes, 1, 256)) * LANES
         self._plans: dict[tuple[int, int], Plan | CompiledPlan] = {}
 
     def planned(self, width: int) -> Plan | CompiledPlan:
         """A new plan for so many nets."""
-        return Plan(trace_step(self.net, *self.shapes), self.per_net, width)
+        return Plan(simplified(trace_step(self.net, *self.shapes)), self.per_net, width)
 
     def plan(self, nets: int, lane: int) -> Plan | CompiledPlan:
         """The plan for so many nets, of which each thread has its own."""
-        width = -(-nets // 8) * 8
+        width = -(-nets // LANES) * LANES
         if (width, lane) not in self._plans:
             self._plans[width, lane] = self.planned(width)
         return self._plans[width, lane]

@@ -111,7 +111,7 @@ class Symbol(NDArrayOperatorsMixin):
         if method != "__call__":
             raise Untraceable(f"np.{ufunc.__name__}.{method}")
         args = tuple(self.tape.symbol(value) for value in inputs)
-        return _matmul(self.tape, *args) if ufunc is np.matmul else _apply(self.tape, ufunc, args)
+        return _matmul(self.tape, *args) if ufunc is np.matmul else apply(self.tape, ufunc, args)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, options: Any
@@ -210,7 +210,7 @@ class Symbol(NDArrayOperatorsMixin):
         return _matmul(self.tape, self, self.tape.symbol(other))
 
 
-def _apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
+def apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
     """One element-by-element operation, in its simplest form."""
     if ufunc is np.positive:
         return args[0]

@@ -32,6 +32,8 @@ class Step:
         are inputs of the tape, "p" and "memory_v" for a v, beside "x", "t" and "alpha".
     labels : dict
         Names of symbols that a reader wants to see, in the order of computation.
+    slope : Symbol
+        The loss's gradient at y, where backprop begins.
     """
 
     tape: Tape
@@ -40,6 +42,7 @@ class Step:
     p: Symbol
     memory: dict[str, Symbol]
     labels: dict[Symbol, str]
+    slope: Symbol
 
 
 class _Watched:
@@ -123,7 +126,7 @@ def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
         optimizer._alpha = alpha  # type: ignore[assignment]  # the rate stays free
         new, remembered = _named("the optimizer", optimizer.update, p, g, memory)
     output: Any = y
-    return Step(tape, output, loss, new, remembered, labels)
+    return Step(tape, output, loss, new, remembered, labels, dy)
 
 
 def identifier(name: str) -> str:
