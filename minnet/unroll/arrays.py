@@ -69,6 +69,11 @@ class Plan:
             self._release(number)
         self.outputs = {name: self._arrays[symbol] for name, symbol in ends.items()}
 
+    def take(self) -> None:
+        """One step on the fact in `inputs`."""
+        for call in self.calls:
+            call()
+
     def _add(self, symbol: Symbol) -> None:
         op, setting = symbol.op, symbol.setting
         args = [self._arrays[arg] for arg in symbol.args]

@@ -153,8 +153,12 @@ class _Chunk:
 
     def _try(self, facts: Sequence[Fact], block: range) -> bool:
         """Take these steps; whether every net that is running stayed finite, and in range."""
-        total = np.zeros_like(self.plan.outputs["loss"])
         inside = True
+        if isinstance(self.plan, CompiledPlan) and not {"x", "t"} & self.per_net:
+            x, t = (np.stack(arrays)[..., None] for arrays in zip(*facts, strict=True))
+            total = self.plan.run(x, t, block)
+            return bool((self._is_finite(total) | self.stopped).all())
+        total = np.zeros_like(self.plan.outputs["loss"])
         for step in block:
             self._take(facts[step % len(facts)])
             total += self.plan.outputs["loss"]
@@ -167,8 +171,7 @@ class _Chunk:
             for name, values in zip("xt", fact, strict=True):
                 own = name in self.per_net
                 self._fill(name, np.moveaxis(values[self.nets], 0, -1) if own else values)
-        for call in self.plan.calls:
-            call()
+        self.plan.take()
         for name in self.state:
             before, after = self.plan.inputs.get(name), self.plan.outputs[name]
             if before is not None and before is not after:
