@@ -198,7 +198,10 @@ class Plan:
         if common.kind == "b":
             common = symbol.dtype
         numbers = (arg.astype(common) if arg.ndim == 0 else arg for arg in args)
-        self._call(ufunc, *numbers, out=self._output(symbol, args))
+        if ufunc in (np.minimum, np.maximum):
+            self._call(ufunc, *numbers, out=self._output(symbol, args))
+        else:  # a call without keywords is a tenth of a microsecond faster
+            self._call(ufunc, *numbers, self._output(symbol, args))
 
 
 def _where(out: Array, condition: Array, yes: Array, no: Array) -> None:

@@ -11,7 +11,8 @@ below so that v is finite; beyond the bound y and the slope stay as small as the
 The rate. Backprop is linear: alpha times the gradient is the gradient of alpha times dy,
 and dy is smaller.
 
-Factors. A number times a number times an array is one number times the array.
+Signs and factors. -(x M + b) is (-x) M - b, and a number times a number times an array is
+one number times the array.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _written(tape: Tape, symbol: Symbol, new: Mapping[Symbol, Symbol]) -> Symbol
     if found is not None:
         x, is_slope = found
         most = tape.constant(80.0 if tape.dtype == np.float32 else 700.0)
-        v = apply(tape, np.exp, (apply(tape, np.minimum, (-new[x], most)),))
+        v = apply(tape, np.exp, (apply(tape, np.minimum, (_negative(new[x]), most)),))
         y = 1 / (1 + v)
         return v * y * y if is_slope else y
     if _is_one_or_exponential(symbol):
@@ -68,6 +69,18 @@ def _product(a: Symbol, b: Symbol) -> Symbol:
         if b.shape == () != a.shape and a.op == "multiply"
         else apply(a.tape, np.multiply, (a, b))
     )
+
+
+def _negative(symbol: Symbol) -> Symbol:
+    """-symbol, the same bits, with the sign taken by the smallest factor of a product."""
+    if symbol.op == "add" and symbol.args[0].op == "matmul":
+        product, rest = symbol.args
+        return apply(symbol.tape, np.subtract, (_negative(product), rest))
+    if symbol.op == "matmul":
+        a, b = symbol.args
+        signed = (-a, b) if a.op == "input" or a.size <= b.size else (a, -b)
+        return symbol.tape.record("matmul", signed, symbol.shape, symbol.dtype)
+    return -symbol
 
 
 def _logistic(symbol: Symbol) -> tuple[Symbol, bool] | None:
