@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array, floating, one_of, positive_int
+from minnet.checks import Array, floating, is_finite, one_of, positive_int
 from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
@@ -127,7 +127,7 @@ class Learner(Chain):
         """Make the step where it is finite; the loss, inf where it was not made."""
         taken = (self._diverged < 0) & np.isfinite(loss)
         for array in (p, *memory.values()):
-            taken = taken & _is_finite(array)
+            taken = taken & is_finite(array)
         where = True if taken.all() else taken[..., None]  # without a mask it is faster
         np.copyto(self._flat, p, where=where)
         for key, array in memory.items():
@@ -253,11 +253,3 @@ class Learner(Chain):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\nlearns by {self.loss!r} and {self.optimizer!r}"
-
-
-def _is_finite(rows: Array) -> Any:
-    """Whether all of a row (..., size) is finite."""
-    with np.errstate(over="ignore"):
-        if rows.ndim == 1 and np.isfinite(np.dot(rows, rows)):  # one pass, no array of bools
-            return np.True_
-    return np.isfinite(rows).all(axis=-1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from minnet.checks import Array
 from minnet.unroll.symbols import Symbol
 from minnet.unroll.tracing import Step
 
-Call = Callable[[], Any]
+Call = partial[Any]
 
 LANES = 64  # nets come in multiples of it
 
@@ -37,6 +37,8 @@ class Plan:
         The inputs that each net has its own of; the others are shared.
     chunk : int
         How many nets.
+    given : dict, optional
+        Inputs that lie elsewhere, by name.
 
     Attributes
     ----------
@@ -50,10 +52,12 @@ class Plan:
         What the buffers take.
     """
 
-    def __init__(self, step: Step, per_net: set[str], chunk: int) -> None:
+    def __init__(
+        self, step: Step, per_net: set[str], chunk: int, given: Mapping[str, Array] | None = None
+    ) -> None:
         self.chunk, self._per_net = chunk, per_net
         self.calls: list[Call] = []
-        self.inputs: dict[str, Array] = {}
+        self.inputs: dict[str, Array] = dict(given or {})
         self.bytes = 0
         self._arrays: dict[Symbol, Array] = {}
         self._buffers: dict[Symbol, Array] = {}  # by symbol: the memory that its array is in
@@ -63,7 +67,7 @@ class Plan:
         symbols = _in_use(step.tape.symbols, ends.values())
         self._last_use = _last_uses(symbols, ends.values())
         self._place = _places(symbols)
-        self._replaces = _replacements(symbols, ends)
+        self._replaces = {} if given and step.memory else _replacements(symbols, ends)
         for number, symbol in enumerate(symbols):
             self._add(symbol)
             self._release(number)
@@ -79,9 +83,9 @@ class Plan:
         args = [self._arrays[arg] for arg in symbol.args]
         if op == "input":
             nets = self.chunk if setting in self._per_net else 1
-            self._arrays[symbol] = self.inputs[setting] = np.zeros(
-                (*symbol.shape, nets), symbol.dtype
-            )
+            if setting not in self.inputs:
+                self.inputs[setting] = np.zeros((*symbol.shape, nets), symbol.dtype)
+            self._arrays[symbol] = self.inputs[setting]
         elif op == "number":
             self._arrays[symbol] = np.array(setting)
         elif op == "constant":
@@ -172,7 +176,9 @@ class Plan:
         """A matrix product of each net's own arrays, or one for many nets where one is shared."""
         if a.shape[-1] == b.shape[-1]:
             out = self._output(symbol, [a, b])
-            if a.shape[1] == 1:
+            if a.shape[-1] == 1:
+                self._call(np.matmul, a[..., 0], b[..., 0], out=out[..., 0])
+            elif a.shape[1] == 1:
                 self._call(np.multiply, a, b, out)
             else:
                 self._call(np.einsum, "fkn,kjn->fjn", a, b, out=out)
