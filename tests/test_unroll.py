@@ -174,7 +174,7 @@ def test_buffers_follow_the_network_wherever_its_numbers_lie():
         np.testing.assert_allclose(net._flat, slow._flat, rtol=1e-12, atol=1e-12)
 
     learned_alike()
-    for each, snapshot in zip((net, slow), start, strict=True):
+    for snapshot in start:
         snapshot.restore()
     learned_alike()
     for each in (net, slow):
