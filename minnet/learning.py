@@ -17,7 +17,7 @@ from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer, State
-from minnet.structure import Chain
+from minnet.structure import Chain, containers
 from minnet.unroll.engines import ENGINES, Engine, engine_of
 from minnet.unroll.text import unrolled
 
@@ -161,11 +161,10 @@ class Learner(Chain):
         return twin
 
     def _remember_as(self, crowd: Learner, i: int) -> None:
-        if crowd._memory is not None:
-            self._memory = {key: array[i].copy() for key, array in crowd._memory.items()}
-        for mine, theirs in zip(self._layers, crowd._layers, strict=True):
-            if isinstance(mine, Learner) and isinstance(theirs, Learner):
-                mine._remember_as(theirs, i)
+        for mine, theirs in zip(containers(self), containers(crowd), strict=True):
+            memory = getattr(theirs, "_memory", None)
+            if isinstance(mine, Learner) and memory is not None:
+                mine._memory = {key: array[i].copy() for key, array in memory.items()}
 
     @property
     def engine(self) -> Engine:

@@ -65,8 +65,8 @@ class Plan:
         ends = {"loss": step.loss, "y": step.y, "p": step.p}
         ends |= {f"memory_{key}": symbol for key, symbol in step.memory.items()}
         symbols = _in_use(step.tape.symbols, ends.values())
-        self._last_use = _last_uses(symbols, ends.values())
         self._place = _places(symbols)
+        self._last_use = _last_uses(symbols, ends.values(), self._place)
         self._replaces = {} if given and step.memory else _replacements(symbols, ends)
         for number, symbol in enumerate(symbols):
             self._add(symbol)
@@ -242,7 +242,9 @@ def _root(symbol: Symbol) -> Symbol:
     return symbol
 
 
-def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[Symbol]]:
+def _last_uses(
+    symbols: list[Symbol], ends: Iterable[Symbol], places: Mapping[Symbol, tuple[Symbol, Any]]
+) -> dict[int, list[Symbol]]:
     """By number of a symbol: those whose memory is free when it has been computed."""
     last: dict[Symbol, int] = {}
     for number, symbol in enumerate(symbols):
@@ -253,7 +255,11 @@ def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[
         if symbol.op in _VIEWS and symbol in last:
             root = _root(symbol)
             last[root] = max(last.get(root, 0), last[symbol])
+    # what was computed into its place in a concatenation is read there
+    for part, (whole, _) in places.items():
+        last[whole] = max(last.get(whole, 0), last[part])
     kept = {_root(end) for end in ends} | set(ends)
+    kept |= {places[end][0] for end in kept if end in places}
     freed: defaultdict[int, list[Symbol]] = defaultdict(list)
     for symbol, number in last.items():
         if symbol not in kept and symbol.op not in ("input", "number", "constant"):

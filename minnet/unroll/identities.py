@@ -6,7 +6,8 @@ crowd's arrays, where every operation is a pass over memory.
 The logistic function. Sigmoid computes, with e = exp(-|x|) and r = 1 / (1 + e), the value
 (e where x < 0, else 1) r and the slope e r r. With v = exp(-x) they are y = 1 / (1 + v) and
 v y y, which takes one exp and no choice, and gives the same bits where x >= 0. x is bounded
-below so that v is finite; beyond the bound y and the slope stay as small as they are there.
+below so that v is finite; beyond the bound y and the slope stay as small as they are there,
+which a logarithm or a quotient of y could show: there it is left as it is.
 
 The rate. Backprop is linear: alpha times the gradient is the gradient of alpha times dy,
 and dy is smaller.
@@ -33,17 +34,17 @@ def simplified(step: Step) -> Step:
     tape = Tape(step.tape.dtype)
     new: dict[Symbol, Symbol] = {}
     for symbol in step.tape.symbols:
-        new[symbol] = _written(tape, symbol, new)
+        new[symbol] = _written(tape, symbol, new, step)
     p = _step_by_scaled_slope(tape, step, new)
     memory = {key: new[symbol] for key, symbol in step.memory.items()}
     labels = {new[symbol]: label for symbol, label in step.labels.items()}
     return Step(tape, new[step.y], new[step.loss], p, memory, labels, new[step.slope])
 
 
-def _written(tape: Tape, symbol: Symbol, new: Mapping[Symbol, Symbol]) -> Symbol:
+def _written(tape: Tape, symbol: Symbol, new: Mapping[Symbol, Symbol], step: Step) -> Symbol:
     """One symbol on the new tape, where `new` has its operands."""
     found = _logistic(symbol)
-    if found is not None:
+    if found is not None and not _is_magnified(found[0], step):
         x, is_slope = found
         most = tape.constant(80.0 if tape.dtype == np.float32 else 700.0)
         v = apply(tape, np.exp, (apply(tape, np.minimum, (_negative(new[x]), most)),))
@@ -106,6 +107,26 @@ def _logistic(symbol: Symbol) -> tuple[Symbol, bool] | None:
     return None
 
 
+def _is_magnified(x: Symbol, step: Step) -> bool:
+    """Whether something that depends on x may be taken the logarithm of, or divided by."""
+    dependent = {x}
+    for symbol in step.tape.symbols:
+        if dependent.isdisjoint(symbol.args):
+            continue
+        dependent.add(symbol)
+        divisor = symbol.args[1] if symbol.op == "divide" else None
+        if symbol.op.startswith("log") or symbol.op in ("power", "float_power", "reciprocal"):
+            return True
+        if divisor in dependent and not _is_bounded(divisor):
+            return True
+    return False
+
+
+def _is_bounded(divisor: Symbol) -> bool:
+    """Whether it is 1 + exp(-|x|)."""
+    return divisor.op == "add" and any(_of_decay(arg) is not None for arg in divisor.args)
+
+
 def _of_decay(e: Symbol) -> Symbol | None:
     """x where this is exp(-|x|)."""
     if e.op == "exp" and e.args[0].op == "negative" and e.args[0].args[0].op == "absolute":
@@ -148,7 +169,7 @@ def _step_by_scaled_slope(tape: Tape, step: Step, new: dict[Symbol, Symbol]) -> 
     for symbol in step.tape.symbols:
         depends = [arg in scaled for arg in symbol.args]
         if any(depends) and _is_linear(symbol, depends):
-            scaled[symbol] = _written(tape, symbol, ChainMap(scaled, new))
+            scaled[symbol] = _written(tape, symbol, ChainMap(scaled, new), step)
     g = scaled.get(update.args[1])
     return new[p] if g is None else new[p.args[0]] - g
 
