@@ -147,6 +147,26 @@ def test_arrays_take_the_step_of_the_layers(activation, optimizer, loss, dtype):
             slow._memory[key][...] = fast._memory[key]
 
 
+class Turned(Layer):
+    """tanh x, turned about, which takes a copy; then a view of it, read after much else."""
+
+    def forward(self, x):
+        z = np.tanh(x)
+        turned = z.reshape(*z.shape[:-1], 2, 2).mT.reshape(z.shape)
+        return turned[..., ::-1] * (np.exp(z) * z) + np.exp(z), None
+
+    def backprop(self, dy, cache, inputs=True):
+        return +dy, {}
+
+
+def test_a_view_of_a_copy_keeps_its_numbers():
+    net = Network([Affinity(3, 4, rng=0), Turned(), Affinity(4, 2, rng=1)])
+    fast, slow = net.replicate(8, 0), net.replicate(8, 0)
+    slow.engine = "layers"
+    assert fast.engine == "arrays"
+    assert_equal_step(fast, slow, lambda net: net.learn([data().batches(5)[0]]))
+
+
 @pytest.mark.parametrize("crowd", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_bits_do_not_depend_on_how_the_steps_are_asked_for(optimizer, crowd):
@@ -289,6 +309,19 @@ def test_nan_and_inf_do_not_slip_through_the_short_way():
         with pytest.raises(ValueError, match="finite"):
             net.learn([(np.array([1.0, 2.0]), np.array([bad]))])
     assert net._flat.tobytes() == before
+
+
+@pytest.mark.parametrize("kind", [complex, str, object])
+@pytest.mark.parametrize("which", ["x", "expected"])
+def test_no_other_kind_of_number_slips_through_the_short_way(which, kind):
+    net, (x, t) = network(), next(iter(data()))
+    net.learn([(x, t)])
+    before = net._flat.copy()
+    fact = (x.astype(kind), t) if which == "x" else (x, t.astype(kind))
+    fact[which == "expected"][:1] = {complex: 1j, str: "a", object: None}[kind]
+    with pytest.raises((TypeError, ValueError), match=f"fact #0: {which}"):
+        net.learn([fact])
+    np.testing.assert_array_equal(net._flat, before)
 
 
 def test_an_expected_value_out_of_range_does_not_slip_through_the_short_way():

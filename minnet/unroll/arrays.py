@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -240,9 +240,16 @@ def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
 
 def _root(symbol: Symbol) -> Symbol:
     """The symbol whose memory a view looks at."""
+    *_, root = _looked_at(symbol)
+    return root
+
+
+def _looked_at(symbol: Symbol) -> Iterator[Symbol]:
+    """The symbol, what it is a view of, what that is a view of, and so on."""
+    yield symbol
     while symbol.op in _VIEWS:
         symbol = symbol.args[0]
-    return symbol
+        yield symbol
 
 
 def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[Symbol]]:
@@ -250,13 +257,13 @@ def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[
     last: dict[Symbol, int] = {}
     for number, symbol in enumerate(symbols):
         for arg in _operands(symbol):
-            last[arg] = last[_root(arg)] = number
-    # a view keeps what it looks at
+            last[arg] = number
+    # a view keeps what it looks at, be it the copy that another reshape had to make
     for symbol in reversed(symbols):
         if symbol.op in _VIEWS and symbol in last:
-            root = _root(symbol)
-            last[root] = max(last.get(root, 0), last[symbol])
-    kept = {_root(end) for end in ends} | set(ends)
+            looked_at = symbol.args[0]
+            last[looked_at] = max(last.get(looked_at, 0), last[symbol])
+    kept = {symbol for end in ends for symbol in _looked_at(end)}
     freed: defaultdict[int, list[Symbol]] = defaultdict(list)
     for symbol, number in last.items():
         if symbol not in kept and symbol.op not in ("input", "number", "constant"):
