@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = [
     *("layers", "losses", "optimizers", "networks", "learning", "structure", "nnbench"),
     *("unroll", "maps", "own_layer", "facts", "initializers", "notebooks", "bad_input"),
+    *("check_gradients", "state_machine"),
 ]
 # where to look first
 FIRST = {
@@ -50,6 +51,9 @@ FIRST = {
     "minnet/elementwise.py": "maps",
     "minnet/facts.py": "facts",
     "minnet/initializers.py": "initializers",
+    "minnet/gradients.py": "check_gradients",
+    "minnet/derivatives.py": "check_gradients",
+    "minnet/diagnosis.py": "check_gradients",
     "bench/nnbench.py": "nnbench",
 }
 # the suites of properties, by what a fault is in
@@ -189,7 +193,7 @@ def main() -> int:
         for (fault, *_), failed in zip(jobs, pool.imap(killers, jobs, chunksize=1), strict=True):
             if fault is not None:
                 results[fault] = failed
-                print(f"{fault.name:45} {failed[0] if failed else 'LIVES'}", flush=True)
+                print(f"{time.monotonic() - start:6.1f} {fault.name:45} {failed[0] if failed else 'LIVES'}", flush=True)
             elif failed:
                 print(f"Without any fault there fails: {', '.join(failed)}")
                 return 1
