@@ -150,7 +150,9 @@ def test_a_right_layer_of_your_own_has_every_property(tmp_path: Path) -> None:
     assert status == 0 and f"{len(properties_there_are)} passed" in printed, printed
 
 
-@pytest.mark.parametrize(("named", "words"), [("Wrong", "gradient of the input"), ("flat", "vacuous")])
+@pytest.mark.parametrize(
+    ("named", "words"), [("Wrong", "gradient of the input"), ("flat", "vacuous")]
+)
 def test_other_layers_of_your_own_are_refused(named: str, words: str, tmp_path: Path) -> None:
     status, printed = run_on(f"own:{named}", tmp_path, "-k", "test_oracles")
     assert status == 1 and words in printed, printed

@@ -28,9 +28,9 @@ def write_faults(killers: dict[Fault, list[str]]) -> None:
 
     dead = sum(map(bool, killers.values()))
     text = [
-        f"**{dead} of {len(killers)} die** (`make faults`, {datetime.date.today():%d %B %Y}). Each is",
-        "in [tests/mutants/faults.py](../tests/mutants/faults.py): its name, the file, the right",
-        "text and the wrong one.",
+        f"**{dead} of {len(killers)} die** (`make faults`, {datetime.date.today():%d %B %Y}).",
+        "Each is in [tests/mutants/faults.py](../tests/mutants/faults.py): its name, the file, the",
+        "right text and the wrong one.",
     ]
     for suite, what in SUITES.items():
         text += ["", *_properties(getattr(properties, suite), what, killers)]
@@ -48,10 +48,12 @@ def _properties(suite: type, what: str, killers: dict[Fault, list[str]]) -> list
         for name, value in vars(suite).items()
         if name.startswith("test_")
     }
-    classes = ("::TestLosses::",) if what == "loss" else ("::TestLayers::", "::TestRandomNetworks::")
+    classes = (
+        ("::TestLosses::",) if what == "loss" else ("::TestLayers::", "::TestRandomNetworks::")
+    )
     killed = {
         fault.name: {test.rpartition("::test_")[2] for test in failed
-                     if any(name in test for name in classes)}
+                     if any(f"::{name}::" in test for name in classes)}
         for fault, failed in killers.items()
     }  # fmt: skip
     killed = {fault: names for fault, names in killed.items() if names}
