@@ -345,6 +345,7 @@ def test_changes_of_every_kind_reach_the_program():
         lambda net: setattr(net.layers[0], "M", [[1, 2], [3, 4]]),
         lambda net: setattr(net, "loss", MeanSquaredError()),
         lambda net: setattr(net, "optimizer", SGD(0.2, momentum=0.5)),
+        lambda net: setattr(net, "optimizer", SGD(0.2, momentum=0.9)),
         lambda net: net.extend(Affinity(1, 1, rng=5)),
         lambda net: setattr(net, "layers", net.layers[:3]),
         lambda net: net.layers[2].b.__setitem__(0, 0.25),

@@ -2,7 +2,7 @@
 
 Every fault must die. The test that docs/mutants.md names for a fault runs first, then the
 tests of what it is in, then all. With --matrix every property of a layer or loss runs on every
-fault of theirs, and docs/mutants.md gets a new table: which kills which, and which alone.
+fault of theirs, and docs/mutants.md is written: which kills which, and which alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -56,14 +57,13 @@ FIRST = {
     "minnet/diagnosis.py": "check_gradients",
     "bench/nnbench.py": "nnbench",
 }
-# the suites of properties, by what a fault is in
-_LAYERS = ["test_layers.py::TestLayers", "test_networks.py::TestRandomNetworks"]
+# the suite of properties of what a fault is in, and its cases where no class names them
 SUITES = {
-    "minnet/layers.py": _LAYERS,
-    "minnet/parameters.py": _LAYERS,
-    "minnet/elementwise.py": _LAYERS,
-    "minnet/network.py": _LAYERS,
-    "minnet/losses.py": ["test_losses.py::TestLosses"],
+    "minnet/layers.py": ("test_layers.py::TestLayers", ""),
+    "minnet/parameters.py": ("test_layers.py::TestLayers", "Affinity or Scale"),
+    "minnet/elementwise.py": ("test_layers.py::TestLayers", "Map"),
+    "minnet/network.py": ("test_networks.py::TestRandomNetworks", ""),
+    "minnet/losses.py": ("test_losses.py::TestLosses", ""),
 }
 OPTIONS = [
     *("-q", "-p", "no:cacheprovider", "--tb=no", "--hypothesis-profile=mutants"),
@@ -160,13 +160,20 @@ def killers(job: tuple[Fault | None, str | None, bool]) -> list[str]:
         signal.signal(signal.SIGALRM, _too_long)
         signal.signal(signal.SIGPROF, _too_long)
         if fault and all_of_them and fault.file in SUITES:
-            watch.run(SUITES[fault.file])
+            suite, cases = SUITES[fault.file]
+            watch.run([suite], "-k", _class_of(fault) or cases)
         rounds = [[known] if known else [], [first], [file for file in files if file != first]]
         for tests in rounds:
             if tests and not watch.failed:
                 watch.run(tests, "-x")
         os.chdir(ROOT)
     return watch.failed
+
+
+def _class_of(fault: Fault) -> str | None:
+    """The name of the class that it is planted in."""
+    before, _, _ = (ROOT / fault.file).read_text().partition(fault.old)
+    return next(iter(re.findall(r"^class (\w+)", before, re.M)[::-1]), None)
 
 
 def misplaced(faults: list[Fault]) -> list[str]:
