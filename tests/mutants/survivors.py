@@ -25,7 +25,7 @@ def mutmut(*arguments: str) -> list[str]:
 def change(mutant: str) -> Change:
     """What a mutant changes, from its name such as minnet.layers.xǁReLUǁdfdx__mutmut_1."""
     module, _, function = mutant.partition("__mutmut_")[0].rpartition(".x")
-    where = f"{module}.{function.strip('ǁ_').replace('ǁ', '.')}"
+    where = f"{module}.{function.lstrip('ǁ_').replace('ǁ', '.')}"
     lines = [line for line in mutmut("show", mutant) if not line.startswith(("---", "+++"))]
     old, new = (
         "\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
@@ -57,7 +57,7 @@ def main() -> int:
         "that live are listed in [tests/mutants/equivalent.py](../tests/mutants/equivalent.py);",
         "`make mutants` fails when one lives that is not. They are",
         "",
-        *(f"- {len(changes)} {why}" for why, changes in EQUIVALENT.items()),
+        *(f"- {why} ({len(changes)});" for why, changes in EQUIVALENT.items()),
     ]
     write_section(BY_TOOL, text)
     return 0
