@@ -25,8 +25,9 @@ faults: .venv/ready-test
 # and by a tool, everywhere in the layers, losses, optimizers and the network
 mutants: .venv/ready-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	rm -rf mutants
 	$(BIN)/mutmut run
-	$(BIN)/mutmut results
+	$(BIN)/python tests/mutants/survivors.py
 
 fuzz: .venv/ready-test
 	$(BIN)/python tests/fuzz_files.py 100000

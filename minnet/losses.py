@@ -104,8 +104,7 @@ class Loss:
         ValueError
             If the shapes differ; nothing is broadcast.
         """
-        loss = self.forward(*self._checked(y, expected))
-        return loss if np.ndim(loss) else loss[()]
+        return self.forward(*self._checked(y, expected))
 
     def gradient(self, y: Any, expected: Any) -> Array:
         """dL/dy, of the shape of y; takes and refuses what calling the loss does."""

@@ -7,7 +7,9 @@ is one line in them. `pytest --layer MODULE:OBJECT` puts your own layer in their
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,10 +107,22 @@ def close_values(
 # Problems: what hypothesis draws
 
 
+# A strategy is made once for each shape: making one takes longer than drawing from it.
+
+
+def _wholes(shape: tuple[int, ...]) -> Elements:
+    """Arrays of integers up to 32: a few one by one, many from a seed, which is much faster."""
+    if math.prod(shape) <= 64:
+        return hnp.arrays(np.int64, shape, elements=st.integers(-32, 32), fill=st.nothing())
+    return st.integers(0, 2**32 - 1).map(
+        lambda seed: np.random.default_rng(seed).integers(-32, 33, shape)
+    )
+
+
+@functools.cache
 def moderate(shape: tuple[int, ...], scales: tuple[int, ...] = (-3, 0)) -> Elements:
     """Arrays of small integers times a power of two: their sums and products are exact."""
-    wholes = hnp.arrays(np.int64, shape, elements=st.integers(-32, 32), fill=st.nothing())
-    return st.builds(np.ldexp, wholes.map(np.float64), st.sampled_from(scales))
+    return st.builds(np.ldexp, _wholes(shape).map(np.float64), st.sampled_from(scales))
 
 
 def numbers(shape: tuple[int, ...]) -> Elements:
@@ -116,11 +130,11 @@ def numbers(shape: tuple[int, ...]) -> Elements:
     return moderate(shape, (-3, 0, -30))
 
 
+@functools.cache
 def nonzero(shape: tuple[int, ...]) -> Elements:
     """The same without zeros, which put a unit on its kink."""
-    elements = st.integers(-31, 32).map(lambda k: k if k > 0 else k - 1)
-    wholes = hnp.arrays(np.int64, shape, elements=elements, fill=st.nothing())
-    return st.builds(np.ldexp, wholes.map(np.float64), st.sampled_from((-3, 0, -30)))
+    wholes = _wholes(shape).map(lambda k: np.where(k == 0, 33.0, k))
+    return st.builds(np.ldexp, wholes, st.sampled_from((-3, 0, -30)))
 
 
 def sized(x: Any) -> str:
@@ -184,23 +198,32 @@ class Case:
         elements: Callable[[tuple[int, ...]], Elements] = numbers,
     ) -> st.SearchStrategy[Problem]:
         """Problems whose input has a drawn shape of leading axes; of a crowd, if `nets`."""
-
-        @st.composite
-        def problem(draw: Draw) -> Problem:
-            layer = draw(self.layers)
-            crowd = () if nets is None else (nets,)
-            layer = layer.with_parameters(
-                {key: draw(elements(crowd + shape)) for key, shape in layer.shapes.items()}
-            )
-            shape = draw(shapes)
-            if crowd and (not layer.size or draw(st.booleans())):
-                shape = crowd + shape
-            x = draw(elements((*shape, layer.n or draw(st.integers(1, 4)))))
-            return Problem(layer, x, draw(elements(layer.forward(x)[0].shape)))
-
-        return problem()
+        return _problems(self.layers, shapes, nets, elements)
 
 
+@functools.cache
+@st.composite
+def _problems(
+    draw: Draw,
+    layers: st.SearchStrategy[Layer],
+    shapes: st.SearchStrategy[tuple[int, ...]],
+    nets: int | None,
+    elements: Callable[[tuple[int, ...]], Elements],
+) -> Problem:
+    layer = draw(layers)
+    crowd = () if nets is None else (nets,)
+    layer = layer.with_parameters(
+        {key: draw(elements(crowd + shape)) for key, shape in layer.shapes.items()}
+    )
+    shape = draw(shapes)
+    if crowd and (not layer.size or draw(BOOLEANS)):
+        shape = crowd + shape
+    x = draw(elements((*shape, layer.n or draw(WIDTHS))))
+    return Problem(layer, x, draw(elements(layer.forward(x)[0].shape)))
+
+
+BOOLEANS, WIDTHS = st.booleans(), st.integers(1, 4)
+just = functools.cache(st.just)
 BATCH = st.integers(1, 4).map(lambda batch: (batch,))
 LARGE_BATCH = st.sampled_from([(9,), (33,), (130,)])
 FACT_OR_BATCH = st.just(()) | BATCH
@@ -210,7 +233,7 @@ FORMS = st.tuples(FACT_OR_BATCH, st.none()) | st.tuples(BATCH, st.integers(1, 3)
 def any_form(data: st.DataObject, case: Case, **kwargs: Any) -> Problem:
     """One fact, a batch, or a batch for a crowd."""
     shape, nets = data.draw(FORMS, "batch and nets")
-    return data.draw(case.problems(st.just(shape), nets, **kwargs), "problem")
+    return data.draw(case.problems(just(shape), nets, **kwargs), "problem")
 
 
 # Purity
@@ -252,6 +275,7 @@ def unaliased(results: dict[str, Any], sources: dict[str, Array]) -> None:
 EDGES = (0.0, 1.0, 1e4, 2.0**-126, 2.0**-1022, 2.0**-149, 5e-324, 1e-160, 710.0, 89.0, 0.3)
 
 
+@functools.cache
 def extremes(shape: tuple[int, ...]) -> Elements:
     """Arrays of both signs and of every size from the subnormals to 1e4."""
     elements = st.sampled_from([sign * edge for edge in EDGES for sign in (1, -1)])
@@ -478,19 +502,21 @@ class LossProblem:
         return self.loss(self.y, self.t), self.loss.gradient(self.y, self.t)
 
 
+@functools.cache
 def probabilities(shape: tuple[int, ...]) -> Elements:
     """Arrays of numbers strictly between 0 and 1."""
     elements = st.integers(1, 63).map(lambda k: k / 64)
     return hnp.arrays(np.float64, shape, elements=elements, fill=st.nothing())
 
 
+@functools.cache
 def extreme_probabilities(shape: tuple[int, ...]) -> Elements:
     """Arrays of probabilities at and next to 0 and 1."""
     edges = [0.0, 5e-324, 2.0**-1022, 2.0**-149, 2.0**-126, 0.5, 1 - 2.0**-24, 1 - 2.0**-53, 1.0]
     return hnp.arrays(np.float64, shape, elements=st.sampled_from(edges), fill=st.nothing())
 
 
-@dataclass
+@dataclass(frozen=True)
 class LossCase:
     """A loss to be proven.
 
@@ -510,20 +536,23 @@ class LossCase:
         self, leads: st.SearchStrategy[tuple[int, ...]], extreme: bool = False
     ) -> st.SearchStrategy[LossProblem]:
         """Problems of drawn leading axes; a crowd's expected may be shared."""
-        kinds = {"numbers": extremes, "probabilities": extreme_probabilities} if extreme else \
-                {"numbers": numbers, "probabilities": probabilities}  # fmt: skip
+        return _loss_problems(self, leads, extreme)
 
-        @st.composite
-        def problem(draw: Draw) -> LossProblem:
-            shape = (*draw(leads), draw(st.integers(self.least, 4)))
-            shared = len(shape) == 3 and draw(st.booleans())
-            return LossProblem(
-                draw(self.losses),
-                draw(kinds[self.outputs](shape)),
-                draw(kinds[self.expected](shape[1:] if shared else shape)),
-            )
 
-        return problem()
+@functools.cache
+@st.composite
+def _loss_problems(
+    draw: Draw, case: LossCase, leads: st.SearchStrategy[tuple[int, ...]], extreme: bool
+) -> LossProblem:
+    kinds = {"numbers": extremes, "probabilities": extreme_probabilities} if extreme else \
+            {"numbers": numbers, "probabilities": probabilities}  # fmt: skip
+    shape = (*draw(leads), draw(st.integers(case.least, 4)))
+    shared = len(shape) == 3 and draw(BOOLEANS)
+    return LossProblem(
+        draw(case.losses),
+        draw(kinds[case.outputs](shape)),
+        draw(kinds[case.expected](shape[1:] if shared else shape)),
+    )
 
 
 CROWD = st.tuples(st.integers(1, 3), st.integers(1, 4))

@@ -20,7 +20,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(
     path.relative_to(DOCS).with_suffix("").as_posix()
     for path in DOCS.rglob("*.md")
-    if not {"_build", "results", "mutants.md"} & set(path.parts)
+    if not {"_build", "results"} & set(path.parts)
 )
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 # whose own functions and classes are public beside what `minnet` and `bench` export

@@ -14,6 +14,7 @@ import numpy as np
 import oracle
 import pytest
 from autograd import numpy as anp
+from conftest import own_case
 from hypothesis import given
 from properties import Case, LayerProperties, close, evidence
 
@@ -150,17 +151,25 @@ def test_a_right_layer_of_your_own_has_every_property(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "status", "words"),
-    [
-        ("own:Wrong", 1, "gradient of the input"),
-        ("own:flat", 1, "vacuous"),
-        ("own:nothing", 4, "--layer own:nothing"),
-        ("own:missing", 4, "has no attribute 'missing'"),
-    ],
+    ("named", "words"), [("Wrong", "gradient of the input"), ("flat", "vacuous")]
 )
-def test_other_objects_are_refused(named: str, status: int, words: str, tmp_path: Path) -> None:
-    came, printed = run_on(named, tmp_path, "-k", "test_oracles")
-    assert came == status and words in printed, printed
+def test_other_layers_of_your_own_are_refused(named: str, words: str, tmp_path: Path) -> None:
+    status, printed = run_on(f"own:{named}", tmp_path, "-k", "test_oracles")
+    assert status == 1 and words in printed, printed
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [("nothing", "object is not callable"), ("missing", "has no attribute 'missing'")],
+)
+def test_what_is_no_layer_is_a_usage_error(
+    named: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "not_own.py").write_text(LAYERS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(pytest.UsageError, match=f"--layer not_own:{named}.*{words}"):
+        own_case(f"not_own:{named}")
 
 
 def test_what_cannot_be_told_from_zero_is_no_evidence() -> None:

@@ -169,6 +169,18 @@ def test_between_the_steps_a_snapshot_may_be_restored(optimizer: Optimizer) -> N
     assert losses[2:] == list(small(optimizer).steps(facts))
 
 
+def test_a_snapshot_between_the_steps_knows_who_had_diverged() -> None:
+    crowd = Network([Affinity(1, 1)]).replicate(2, 0)
+    crowd.layers[0].M = [[[0]], [[1e200]]]
+    steps = crowd.steps([([0], [0]), ([1e200], [0]), ([0], [0])])
+    next(steps)
+    before = Snapshot(crowd)
+    next(steps)
+    assert crowd.diverged.tolist() == [-1, 1]
+    before.restore()
+    assert crowd.diverged.tolist() == [-1, -1]
+
+
 # what optimizers remember
 
 

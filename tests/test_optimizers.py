@@ -76,6 +76,15 @@ def test_float32(optimizers: Any, data: st.DataObject) -> None:
         close(single, e, "parameters", 1e-5, 1e-5 * optimizer.alpha)
 
 
+def test_adam_corrects_as_well_in_float32() -> None:
+    """1 - 0.999^t would lose half its digits there; the first steps go by alpha all the same."""
+    adam, p = Adam(0.25), np.zeros(2, np.float32)
+    g, state = np.array([1, -3], np.float32), adam.start(p)
+    for t in range(1, 4):
+        p, state = adam.update(p, g, state)
+        close(p, [-0.25 * t, 0.25 * t], f"parameters after step {t}", 1e-6)
+
+
 @KINDS
 @given(data=st.data())
 def test_crowd(optimizers: Any, data: st.DataObject) -> None:

@@ -109,10 +109,15 @@ def assert_equal_step(fast, slow, learn):
         assert abs(fast._memory[key] - array).max() <= tolerance * max(1, abs(array).max())
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("size", [None, 1, 5])
+def combinations(last):
+    """All triples of activation, optimizer and loss, and with each two of them all of `last`."""
+    for i, activation in enumerate(ACTIVATIONS):
+        for j, optimizer in enumerate(OPTIMIZERS):
+            for k, loss in enumerate(LOSSES):
+                yield activation, optimizer, loss, last[(i + j + k) % len(last)]
+
+
+@pytest.mark.parametrize("activation, optimizer, loss, size", [*combinations([None, 1, 5])])
 def test_floats_take_the_step_of_the_layers(activation, optimizer, loss, size):
     facts = data()
     work = list(facts) if size is None else facts.batches(size)
@@ -126,10 +131,9 @@ def test_floats_take_the_step_of_the_layers(activation, optimizer, loss, size):
             slow._memory[key][...] = fast._memory[key]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "activation, optimizer, loss, dtype", [*combinations([np.float64, np.float32])]
+)
 def test_arrays_take_the_step_of_the_layers(activation, optimizer, loss, dtype):
     fast = network(activation, optimizer, loss, dtype).replicate(11, 3)
     slow = network(activation, optimizer, loss, dtype, "layers").replicate(11, 3)
@@ -222,6 +226,26 @@ def test_identities_hold_but_for_rounding(dtype):
         steps[engine] = net.layers[0].M.ravel()  # it was 0, so that its last digits are seen
     assert (steps["layers"] > 0).all()
     np.testing.assert_allclose(steps["arrays"], steps["layers"], rtol=8 * np.finfo(dtype).eps)
+
+
+class Turned(Layer):
+    """tanh x, turned about, which takes a copy; then a view of it, read after much else."""
+
+    def forward(self, x):
+        z = np.tanh(x)
+        turned = z.reshape(*z.shape[:-1], 2, 2).mT.reshape(z.shape)
+        return turned[..., ::-1] * (np.exp(z) * z) + np.exp(z), None
+
+    def backprop(self, dy, cache, inputs=True):
+        return +dy, {}
+
+
+def test_a_view_of_a_copy_keeps_its_numbers():
+    net = Network([Affinity(3, 4, rng=0), Turned(), Affinity(4, 2, rng=1)])
+    fast, slow = net.replicate(8, 0), net.replicate(8, 0)
+    slow.engine = "layers"
+    assert fast.engine == "arrays"
+    assert_equal_step(fast, slow, lambda net: net.learn([data().batches(5)[0]]))
 
 
 @pytest.mark.parametrize("crowd", [False, True])
@@ -368,6 +392,19 @@ def test_nan_and_inf_do_not_slip_through_the_short_way():
     assert net._flat.tobytes() == before
 
 
+@pytest.mark.parametrize("kind", [complex, str, object])
+@pytest.mark.parametrize("which", ["x", "expected"])
+def test_no_other_kind_of_number_slips_through_the_short_way(which, kind):
+    net, (x, t) = network(), next(iter(data()))
+    net.learn([(x, t)])
+    before = net._flat.copy()
+    fact = (x.astype(kind), t) if which == "x" else (x, t.astype(kind))
+    fact[which == "expected"][:1] = {complex: 1j, str: "a", object: None}[kind]
+    with pytest.raises((TypeError, ValueError), match=f"fact #0: {which}"):
+        net.learn([fact])
+    np.testing.assert_array_equal(net._flat, before)
+
+
 def test_an_expected_value_out_of_range_does_not_slip_through_the_short_way():
     net = network_221(loss=BinaryCrossEntropy())
     x = np.array([1.0, 0.0])
@@ -385,6 +422,7 @@ def test_changes_of_every_kind_reach_the_program():
         lambda net: setattr(net.layers[0], "M", [[1, 2], [3, 4]]),
         lambda net: setattr(net, "loss", MeanSquaredError()),
         lambda net: setattr(net, "optimizer", SGD(0.2, momentum=0.5)),
+        lambda net: setattr(net, "optimizer", SGD(0.2, momentum=0.9)),
         lambda net: net.extend(Affinity(1, 1, rng=5)),
         lambda net: setattr(net, "layers", net.layers[:3]),
         lambda net: net.layers[2].b.__setitem__(0, 0.25),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -237,9 +237,16 @@ def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
 
 def _root(symbol: Symbol) -> Symbol:
     """The symbol whose memory a view looks at."""
+    *_, root = _looked_at(symbol)
+    return root
+
+
+def _looked_at(symbol: Symbol) -> Iterator[Symbol]:
+    """The symbol, what it is a view of, what that is a view of, and so on."""
+    yield symbol
     while symbol.op in _VIEWS:
         symbol = symbol.args[0]
-    return symbol
+        yield symbol
 
 
 def _last_uses(
@@ -249,16 +256,16 @@ def _last_uses(
     last: dict[Symbol, int] = {}
     for number, symbol in enumerate(symbols):
         for arg in symbol.args:
-            last[arg] = last[_root(arg)] = number
-    # a view keeps what it looks at
+            last[arg] = number
+    # a view keeps what it looks at, be it the copy that another reshape had to make
     for symbol in reversed(symbols):
         if symbol.op in _VIEWS and symbol in last:
-            root = _root(symbol)
-            last[root] = max(last.get(root, 0), last[symbol])
+            looked_at = symbol.args[0]
+            last[looked_at] = max(last.get(looked_at, 0), last[symbol])
     # what was computed into its place in a concatenation is read there
     for part, (whole, _) in places.items():
         last[whole] = max(last.get(whole, 0), last[part])
-    kept = {_root(end) for end in ends} | set(ends)
+    kept = {symbol for end in ends for symbol in _looked_at(end)}
     kept |= {places[end][0] for end in kept if end in places}
     freed: defaultdict[int, list[Symbol]] = defaultdict(list)
     for symbol, number in last.items():
