@@ -72,7 +72,10 @@ class KnobsView:
         figure._knobs = self  # type: ignore[attr-defined]  # else the widgets would be collected
         figure.set_facecolor("#fbfbfa")
         self._lay_out()
-        canvas = figure.canvas
+        canvas: Any = figure.canvas
+        if hasattr(canvas, "handle_dblclick"):
+            # a browser tells of a double click by a third press, whose release never comes
+            canvas.handle_dblclick = lambda event: None
         canvas.mpl_connect("draw_event", self._after_drawing)
         canvas.mpl_connect("button_press_event", self._pressed)
         canvas.mpl_connect("button_release_event", self._released)
@@ -202,10 +205,10 @@ class KnobsView:
         figure = self.figure
         self.curve = CurvePanel(figure.add_axes((0.235, 0.6, 0.37, 0.34)))
         self.region = RegionPanel(figure.add_axes((0.672, 0.53, 0.3, 0.41)))
-        self.network = NetworkPanel(figure.add_axes((0.205, 0.2, 0.42, 0.285)))
+        self.network = NetworkPanel(figure.add_axes((0.205, 0.222, 0.42, 0.265)))
         self.weights = WeightsPanel(figure.add_axes((0.645, 0.225, 0.34, 0.2)))
         self._panels = (self.curve, self.region, self.network, self.weights)
-        self._equation = figure.text(0.41, 0.185, "", ha="center", va="top", color=INK, fontsize=10)
+        self._equation = figure.text(0.41, 0.212, "", ha="center", va="top", color=INK, fontsize=10)
         self._status = figure.text(0.985, 0.012, "", ha="right", color=ALARM, fontsize=10)
         self._lay_out_radios()
         self._lay_out_sliders()

@@ -21,7 +21,8 @@ from sphinx.util.inspect import stringify_signature
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 # for the kernels that run the pages: this checkout, also where it is not installed; one thread
-os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+paths = (ROOT, ROOT / "tests", ROOT / "docs")
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, paths))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # and settings of their own, not those of whoever builds: errors are told, advice is not
 kernels = tempfile.TemporaryDirectory(prefix="minnet-docs-")
@@ -39,11 +40,11 @@ project = "minnet"
 version = release = minnet.__version__
 copyright = "the minnet authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "numpydoc"]
-exclude_patterns = ["_build", "results", "mutants.md"]  # chapter 12 shows the mutants
+exclude_patterns = ["_build", "results"]
 nitpicky = True
 default_role = "code"
 
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
@@ -51,7 +52,6 @@ nb_execution_show_tb = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_output_stderr = "warn"
-nb_render_markdown_format = "myst"
 nb_mime_priority_overrides = [("html", "image/gif", 35)]
 
 autodoc_typehints = "none"

@@ -149,6 +149,19 @@ def test_a_slider_follows_the_pointer_and_every_button_does_something(
     assert f"{len(moves)} moves" in out
 
 
+def test_a_double_click_is_two_clicks(driver: Any, serving: Any, tmp_path: Path) -> None:
+    address, stop = serving()
+    layout, tab = Layout(), Tab(driver, address)
+    x, y = layout.slider("alpha", 0.5)
+    tab.after("alpha", lambda: tab.click((x, y), (x, y)))
+    tab.pointer().move_to_element_with_offset(tab.canvas, 0, -300).perform()  # and nothing follows
+    seed = layout.button("seed")
+    tab.after("seed", lambda: tab.click(seed, seed))
+    assert stop()[0] == 0
+    moves = json.loads((tmp_path / "knobs.json").read_text())["moves"]
+    assert [control for control, _ in moves if control != "alpha"] == ["seed", "seed"]
+
+
 def test_500_moves_end_as_their_headless_replay(driver: Any, serving: Any, tmp_path: Path) -> None:
     arguments = ("--facts", "60")
     address, stop = serving(*arguments)
@@ -160,7 +173,7 @@ def test_500_moves_end_as_their_headless_replay(driver: Any, serving: Any, tmp_p
     places += [layout.button(name) for name in view.buttons if name not in ("save", "stop")]
     places += [layout.unit(number) for number in range(3)]
     sliders = {"alpha": (0, 1), "facts": (0, 0.1), "width": (0, 0.3), "gate": (0, 1)}
-    for _ in range(36):
+    for _ in range(44):
         draw = [places[i] for i in rng.integers(len(places), size=8)]
         draw += [layout.slider(n, rng.uniform(*ends)) for n, ends in sliders.items()] * 2
         draw += [layout.slider("alpha", rng.uniform()) for _ in range(4)]
@@ -210,7 +223,7 @@ def test_the_best_alpha_for_the_swap_takes_four_presses(
     begin = time.monotonic()
     address, stop = serving("--facts", "100")
     layout, tab = Layout("--facts", "100"), Tab(driver, address)
-    places = layout.radio("ideal", "swap"), layout.slider("width", 0.0)
+    places = layout.radio("ideal", "swap"), layout.slider("width", 0.005)
     tab.after("swap", lambda: tab.click(*places))
     tab.after("suggest", lambda: tab.click(layout.button("suggest")))
     assert time.monotonic() - begin < 60
@@ -221,6 +234,7 @@ def test_the_best_alpha_for_the_swap_takes_four_presses(
     )
     assert stop()[0] == 0
     moves = json.loads((tmp_path / "knobs.json").read_text())["moves"]
+    assert moves[:-1] == [["ideal", "swap"], ["width", 0]]
     control, alpha = moves[-1]
     assert control == "alpha"
     assert 0.15 < alpha < 0.35

@@ -26,7 +26,7 @@ def screen() -> Iterator[dict[str, str]]:
         if shutil.which(program) is None:
             pytest.fail(f"{program} is missing: apt-get install {package}")
     server = subprocess.Popen(
-        ["Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-nolisten", "tcp"],
+        ["Xvfb", SCREEN, "-screen", "0", "1500x1000x24", "-dpi", "96", "-nolisten", "tcp"],
         stderr=subprocess.DEVNULL,
     )
     environment = {**os.environ, "DISPLAY": SCREEN}
@@ -77,9 +77,9 @@ class Window:
             ["xwd", "-root", "-silent"], env=self.environment, capture_output=True, check=True
         ).stdout
         header = np.frombuffer(content[:100], ">u4")
-        size, width, height, line, colours = header[[0, 4, 5, 12, 19]]
+        size, width, height, depth, line, colours = header[[0, 4, 5, 11, 12, 19]]
         pixels = np.frombuffer(content[size + 12 * colours :], np.uint8).reshape(height, line)
-        return pixels.reshape(height, -1, 4)[:, :width, 2::-1].astype(int)
+        return pixels.reshape(height, -1, depth // 8)[:, :width, 2::-1].astype(int)
 
     def rests(self) -> bool:
         """Whether the picture stays for a second."""
@@ -126,6 +126,7 @@ def test_a_window_is_driven(screen: dict[str, str], tmp_path: Path, backend: str
     after("alpha", lambda: window.drag(*places))
     after("swap", lambda: window.click(at(layout.radio("ideal", "swap"))))
     after("back", lambda: window.click(at(layout.button("back"))))
+    after("alpha", lambda: window.click(at(layout.slider("alpha", 0.5))))
     after("checkpoint", lambda: window.click(at(layout.button("checkpoint"))))
     after("a unit", lambda: window.click(at(layout.unit(3))))
     from PIL import Image
