@@ -196,3 +196,26 @@ def test_steps_are_numbered_through_and_epochs_counted() -> None:
     facts = Facts([[1], [2]], [[0], [1]])
     once, twice = (Network([Affinity(1, 1, rng=0)]) for _ in range(2))
     assert len(list(once.steps(facts, 2))) == 4 and len(list(twice.steps(facts))) == 2
+
+
+def test_only_the_first_layer_is_spared_its_dx() -> None:
+    asked: list[tuple[str | None, bool]] = []
+
+    class Listens(Identity):
+        def backprop(self, dy: Any, cache: Any, inputs: bool = True) -> Any:
+            asked.append((self.name, inputs))
+            return super().backprop(dy, cache)
+
+    net = Network([Listens(name="a"), Affinity(1, 1), Listens(name="b")])
+    net.engine = "layers"
+    net.learn([([1], [1])])
+    assert asked == [("b", True), ("a", False)]
+
+
+def test_an_optimizer_of_ones_own_shows_all_its_settings() -> None:
+    class Own(Optimizer):
+        def __init__(self) -> None:
+            super().__init__(1)
+            self._X = 0.5
+
+    assert repr(Own()) == "Own(alpha=1, X=0.5)"

@@ -127,7 +127,7 @@ def planted(fault: Fault | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         changed = ROOT / (fault.file if fault else "nothing")
-        for part in ("minnet", "bench", "tests", "setup.cfg"):
+        for part in ("minnet", "bench", "tests", "docs", "setup.cfg"):
             _link(ROOT / part, copy / part, changed)
         if fault is not None:
             file = copy / fault.file
