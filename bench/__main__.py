@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench import check, regions, trace, unroll, xor
+from bench import anatomy, catalogue, census, check, knobs_command, regions, trace, unroll, xor
 from bench.arguments import Parser, Refusal
 
 
@@ -32,6 +32,10 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "unroll": unroll,
     "regions": regions,
+    "anatomy": anatomy,
+    "catalogue": catalogue,
+    "census": census,
+    "knobs": knobs_command,
 }
 
 

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from bench import history_files
+from bench.history import Node
 from bench.nnbench import Ideal, NNBench, identity
 from minnet import Facts, Network, registry
 from minnet.checks import brief, positive_int
@@ -21,11 +23,10 @@ from minnet.container import Tree, fields, pack, unpack
 from minnet.durable import FileError, FilePath, naming, read, write
 from minnet.files import NOT_THE_SAME, of_kind
 from minnet.records import Reader, Writer, refusing
-from minnet.snapshots import Snapshot
+from minnet.snapshots import Snapshot, unchanged_by_errors
 
 Bench = TypeVar("Bench", bound=NNBench)
 Seed = int | np.random.Generator
-Checkpoint = tuple[Snapshot, Seed, Seed]  # with the seed object, and what it was then
 
 GENERATORS: dict[str, Any] = {
     name: getattr(np.random, name) for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -42,6 +43,9 @@ registry.register("identity")(identity)
 def save(bench: NNBench, path: FilePath, learning: Tree = None) -> None:
     """Save a bench, durably, with its checkpoints, seed and history.
 
+    With `learning` it is saved as in the midst of learning. Else what was changed since the
+    last thing in its history is noticed first.
+
     The ideal is saved by its registered name; without one, it has to be given to `load`.
 
     Raises
@@ -51,6 +55,8 @@ def save(bench: NNBench, path: FilePath, learning: Tree = None) -> None:
         file, if there was one, is then as it was.
     """
     with naming(path):
+        if learning is None:
+            bench.history.notice(bench)
         data = pack(_tree(bench, learning))
         again, learning = _bench(type(bench), unpack(data), bench.ideal)
         if pack(_tree(again, learning)) != data:
@@ -88,10 +94,10 @@ def resume(cls: type[Bench], path: FilePath, ideal: Ideal | None = None) -> tupl
         with refusing("what it was learning"):
             facts = bench.training_data_gen(learning["n"])
     losses = list(learning["losses"])
-    steps = _rest_of_steps(bench.net, facts, len(losses))
     bench._autosave = path, learning["every"]
-    losses = list(autosaved(bench, steps, len(facts), losses))
-    return bench, losses + [losses[-1]] * (len(facts) - len(losses))
+    return bench, autosaved(
+        bench, _rest_of_steps(bench.net, facts, len(losses)), len(facts), losses
+    )
 
 
 def _rest_of_steps(net: Network, facts: Facts, done: int) -> Iterator[Any]:
@@ -114,25 +120,25 @@ def _rest_of_steps(net: Network, facts: Facts, done: int) -> Iterator[Any]:
 
 def autosaved(
     bench: NNBench, steps: Iterator[Any], n: int, losses: Sequence[Any] = ()
-) -> Iterator[Any]:
+) -> list[Any]:
     """All losses of learning n facts, those there are and those of the steps to come.
 
     Every so many facts, and at the end, the bench is saved; a save that fails is warned
     of, and learning goes on.
     """
-    if bench._autosave is None:
-        yield from steps
-        return
+    assert bench._autosave is not None
     path, every = bench._autosave
     so_far = list(losses)
-    yield from so_far
-    for loss in steps:
-        so_far.append(loss)
-        if len(so_far) % every == 0 and len(so_far) < n:
-            learning = {"n": n, "every": every, "losses": np.array(so_far)}
-            _try_to_save(bench, path, learning)
-        yield loss
-    _try_to_save(bench, path)
+    with unchanged_by_errors(bench.net), bench.history.unchanged_by_errors():
+        for loss in steps:
+            so_far.append(loss)
+            if len(so_far) % every == 0 and len(so_far) < n:
+                learning = {"n": n, "every": every, "losses": np.array(so_far)}
+                _try_to_save(bench, path, learning)
+        so_far += [so_far[-1]] * (n - len(so_far))
+        bench.history.learned(bench, so_far)
+        _try_to_save(bench, path)
+    return so_far
 
 
 def _try_to_save(bench: NNBench, path: FilePath, learning: Tree = None) -> None:
@@ -161,23 +167,26 @@ def autosave(bench: NNBench, path: FilePath | None, every: int = 10_000) -> None
 
 def _tree(bench: NNBench, learning: Tree) -> Tree:
     writer, generators = Writer(), list[np.random.Generator]()
-    snapshot, seed, as_it_was = bench._checkpoint
+    history = bench.history
     tree = {
         "kind": "bench",
         "net": writer.network(bench.net),
         "ideal": registry.name_of(bench.ideal),
         "seed": _seed_record(bench.seed, bench.seed, generators),
         "checkpoints": [
-            {
-                "name": None,
-                "seed": _seed_record(seed, as_it_was, generators),
-                "net": writer.state(snapshot),
-            }
+            {"name": name, "node": node.number, "net": writer.state(_state(node))}
+            for name, node in history._checkpoints.items()
         ],
-        "history": getattr(bench, "history", None),
-        "learning": learning,
+        "history": history_files.write(
+            bench, writer, lambda seed, as_it_was: _seed_record(seed, as_it_was, generators)
+        ),
     }
-    return {key: value for key, value in tree.items() if key not in OPTIONAL or value is not None}
+    return tree if learning is None else {**tree, "learning": learning}
+
+
+def _state(node: Node) -> Snapshot:
+    assert node.state is not None
+    return node.state
 
 
 def _bench(cls: type[Bench], tree: Tree, ideal: Ideal | None) -> tuple[Bench, Tree]:
@@ -191,29 +200,56 @@ def _bench(cls: type[Bench], tree: Tree, ideal: Ideal | None) -> tuple[Bench, Tr
     reader, generators = Reader(), list[np.random.Generator]()
     net = reader.network(record["net"])
     now = Snapshot(net)
-    seed, _ = _seed(record["seed"], generators)
+    seed, as_it_was = _seed(record["seed"], generators)
+    ideal = ideal or registry.function_named(record["ideal"])
     checkpoints = record["checkpoints"]
-    if not isinstance(checkpoints, list) or len(checkpoints) != 1:
-        raise FileError(f"a bench has one checkpoint, not {brief(checkpoints)}")
-    checkpoint = _checkpoint(checkpoints[0], net, reader, generators)
+    if not isinstance(checkpoints, list):
+        raise FileError(f"the checkpoints of a bench must be a list, not {brief(checkpoints)}")
+    if "history" not in record:
+        bench = _without_history(cls, net, ideal, checkpoints, reader, generators)
+        bench.seed = seed
+        _put_back(seed, as_it_was)
+    else:
+        bench = _made(cls, net, ideal, seed)
+        bench._history = history_files.read(
+            record["history"], checkpoints, bench, reader, lambda seed: _seed(seed, generators)
+        )
     now.restore()
-    with refusing("a bench"):
-        bench = cls(net, ideal or registry.function_named(record["ideal"]), seed)
-    bench._checkpoint = checkpoint
-    if "history" in record:
-        vars(bench)["history"] = record["history"]
-    return bench, _learning(record.get("learning"), net)
+    learning = _learning(record.get("learning"), net)
+    if "history" in record and learning is None:
+        bench.history._mark = now
+    return bench, learning
 
 
-def _checkpoint(
-    record: Tree, net: Network, reader: Reader, generators: list[np.random.Generator]
-) -> Checkpoint:
-    record = fields(record, "a checkpoint", ("name", "seed", "net"))
-    if not isinstance(record["name"], str | None):
-        raise FileError(f"a checkpoint's name must be a string, not {brief(record['name'])}")
+def _without_history(
+    cls: type[Bench],
+    net: Network,
+    ideal: Ideal,
+    checkpoints: list[Tree],
+    reader: Reader,
+    generators: list[np.random.Generator],
+) -> Bench:
+    """The bench of a file that holds one checkpoint alone, as it was then."""
+    if len(checkpoints) != 1:
+        raise FileError(f"a bench without history has one checkpoint, not {brief(checkpoints)}")
+    record = fields(checkpoints[0], "a checkpoint", ("name", "seed", "net"))
+    if record["name"] is not None:
+        raise FileError(f"a checkpoint's name needs a history, but {brief(record['name'])} came")
     seed, as_it_was = _seed(record["seed"], generators)
     reader.restore(net, record["net"])
-    return Snapshot(net), seed, as_it_was
+    _put_back(seed, as_it_was)
+    return _made(cls, net, ideal, seed)
+
+
+def _made(cls: type[Bench], net: Network, ideal: Ideal, seed: Seed) -> Bench:
+    with refusing("a bench"):
+        return cls(net, ideal, seed)
+
+
+def _put_back(seed: Seed, as_it_was: Seed) -> None:
+    """A generator to the state that it had."""
+    if isinstance(seed, np.random.Generator) and isinstance(as_it_was, np.random.Generator):
+        seed.bit_generator.state = as_it_was.bit_generator.state
 
 
 def _learning(record: Tree, net: Network) -> Tree:

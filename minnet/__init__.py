@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from minnet.combinators import Parallel, Select, Skip
 from minnet.facts import Facts
 from minnet.initializers import glorot, he, normal, uniform
 from minnet.layers import (
@@ -47,9 +48,12 @@ __all__ = [
     "MeanSquaredError",
     "Network",
     "Optimizer",
+    "Parallel",
     "Parameter",
     "ReLU",
+    "Select",
     "Sigmoid",
+    "Skip",
     "SoftmaxCrossEntropy",
     "SquaredError",
     "Tanh",

@@ -64,9 +64,8 @@ def real_array(value: object, what: str) -> Array:
     array = numeric_array(value, what)
     if array.dtype.kind == "c":
         raise TypeError(f"{what} must hold real numbers, not {brief(value)} (dtype {array.dtype})")
-    finite = np.isfinite(array)
-    if not finite.all():
-        bad = np.argwhere(~finite)[0].tolist()
+    if not is_finite(array.ravel()):
+        bad = np.argwhere(~np.isfinite(array))[0].tolist()
         raise ValueError(f"{what} must be finite, but entry {bad} is {array[tuple(bad)]}")
     return array
 
@@ -228,3 +227,12 @@ def inputs_for(layer: Layer, x: object) -> Array:
             f"shape {array.shape} came"
         )
     return array
+
+
+def is_finite(rows: Array) -> Any:
+    """Whether all of a row (..., size) is finite."""
+    with np.errstate(all="ignore"):
+        # one pass and no array of bools; where the sum of squares overflows, look closer
+        if rows.ndim == 1 and rows.dtype.kind == "f" and np.isfinite(np.dot(rows, rows)):
+            return np.True_
+    return np.isfinite(rows).all(axis=-1)

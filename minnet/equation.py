@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from minnet.checks import Array
+from minnet.combinators import Parallel, Select, Skip
 from minnet.layers import Affinity, Identity, Layer, Sigmoid, Tanh
-from minnet.structure import Chain, leaves
+from minnet.structure import Chain
+
+Text = tuple[str, bool]  # and whether it is a sum, to be put in parentheses
 
 
 def latex(net: Chain, digits: int = 4) -> str:
     r"""y as LaTeX: the layers applied to x from the inside out, with `digits` digits.
+
+    Outputs of layers side by side stand one above the other, and their common input gets a
+    name and an equation of its own; a selection is an index.
 
     Raises
     ------
@@ -29,19 +33,49 @@ def latex(net: Chain, digits: int = 4) -> str:
     """
     if net.nets is not None:
         raise ValueError(f"a crowd of {net.nets} nets has no single equation; take a .member(i)")
-    return f"y = {_applied(leaves(net), 'x', digits)}"
+    equations = _Equations(digits)
+    equations.name("y", equations.applied(net, ("x", False)))
+    if len(equations.all) == 1:
+        return " = ".join(equations.all[0])
+    lines = r" \\ ".join(f"{name} &= {text}" for name, text in equations.all)
+    return rf"\begin{{aligned}} {lines} \end{{aligned}}"
 
 
-def _applied(layers: Iterable[tuple[str, Layer]], x: str, digits: int) -> str:
-    is_sum = False
-    for _, layer in layers:
-        inside = rf"\left({x}\right)"
+class _Equations:
+    """Equations, each a name and a text, in the order of computation."""
+
+    def __init__(self, digits: int) -> None:
+        self.digits = digits
+        self.all: list[tuple[str, str]] = []
+
+    def name(self, name: str, text: Text) -> Text:
+        self.all.append((name, text[0]))
+        return name, False
+
+    def applied(self, layer: Layer, x: Text) -> Text:
+        """The layer applied to x."""
+        if isinstance(layer, Chain):
+            for inner in layer.layers:
+                x = self.applied(inner, x)
+            return x
+        if isinstance(layer, (Parallel, Skip)):
+            if " " in x[0]:
+                x = self.name(f"h_{{{len(self.all)}}}", x)
+            parts = [x] if isinstance(layer, Skip) else []
+            return _stacked([*parts, *(self.applied(branch, x) for branch in layer.layers)])
+        inside = rf"\left({x[0]}\right)"
+        factor = inside if x[1] else x[0]
+        if isinstance(layer, Select):
+            return rf"{{{factor}}}_{{({', '.join(map(str, layer.indices))})}}", False
         if isinstance(layer, Affinity):
-            M, b = _matrix(layer.M, digits), _matrix(layer.b[:, None], digits)
-            x, is_sum = f"{M} {inside if is_sum else x} + {b}", True
-        elif not isinstance(layer, Identity):
-            x, is_sum = f"{_function(layer)}{inside}", False
-    return x
+            M, b = _matrix(layer.M, self.digits), _matrix(layer.b[:, None], self.digits)
+            return f"{M} {factor} + {b}", True
+        return x if isinstance(layer, Identity) else (f"{_function(layer)}{inside}", False)
+
+
+def _stacked(parts: list[Text]) -> Text:
+    rows = r" \\ ".join(text for text, _ in parts)
+    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}", False
 
 
 def _function(layer: Layer) -> str:

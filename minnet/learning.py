@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.checks import Array, floating, one_of, positive_int
+from minnet.checks import Array, floating, is_finite, one_of, positive_int
 from minnet.equation import latex
 from minnet.layers import Layer
 from minnet.losses import Loss
 from minnet.optimizers import Optimizer, State
-from minnet.structure import Chain
+from minnet.structure import Chain, containers
 from minnet.unroll.engines import ENGINES, Engine, engine_of
 from minnet.unroll.text import unrolled
 
@@ -127,7 +127,7 @@ class Learner(Chain):
         """Make the step where it is finite; the loss, inf where it was not made."""
         taken = (self._diverged < 0) & np.isfinite(loss)
         for array in (p, *memory.values()):
-            taken = taken & _is_finite(array)
+            taken = taken & is_finite(array)
         where = True if taken.all() else taken[..., None]  # without a mask it is faster
         np.copyto(self._flat, p, where=where)
         for key, array in memory.items():
@@ -161,11 +161,10 @@ class Learner(Chain):
         return twin
 
     def _remember_as(self, crowd: Learner, i: int) -> None:
-        if crowd._memory is not None:
-            self._memory = {key: array[i].copy() for key, array in crowd._memory.items()}
-        for mine, theirs in zip(self._layers, crowd._layers, strict=True):
-            if isinstance(mine, Learner) and isinstance(theirs, Learner):
-                mine._remember_as(theirs, i)
+        for mine, theirs in zip(containers(self), containers(crowd), strict=True):
+            memory = getattr(theirs, "_memory", None)
+            if isinstance(mine, Learner) and memory is not None:
+                mine._memory = {key: array[i].copy() for key, array in memory.items()}
 
     @property
     def engine(self) -> Engine:
@@ -253,11 +252,3 @@ class Learner(Chain):
 
     def __repr__(self) -> str:
         return f"{super().__repr__()}\nlearns by {self.loss!r} and {self.optimizer!r}"
-
-
-def _is_finite(rows: Array) -> Any:
-    """Whether all of a row (..., size) is finite."""
-    with np.errstate(over="ignore"):
-        if rows.ndim == 1 and np.isfinite(np.dot(rows, rows)):  # one pass, no array of bools
-            return np.True_
-    return np.isfinite(rows).all(axis=-1)

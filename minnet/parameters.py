@@ -27,7 +27,7 @@ from minnet.checks import (
 )
 
 if TYPE_CHECKING:
-    from minnet.structure import Chain
+    from minnet.structure import Container
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -111,7 +111,7 @@ class Parametric:
 
     _arrays: dict[str, Array]
     _shapes: dict[str, tuple[int, ...]]  # of one net, without a crowd's leading axis
-    _home: Chain | None  # the network that the layer is in
+    _home: Container | None  # the network, or other container, that the layer is in
     _name: str | None
     _n: int | None
     _m: int | None

@@ -3,8 +3,9 @@
 A network is a record of all that learning and structure can change: its layers in order,
 each with the registered name of its class, its constructor's arguments, its own name and its
 parameters; loss and optimizer, likewise; what the optimizer remembers, and where learning
-stopped. A network inside it is such a record in the place of a layer. Of a network with a
-history, the same layer can come again: {"same": i} is the i-th one that came in the file.
+stopped. A network inside it is such a record in the place of a layer; another container is
+the record of its kind, name and layers. Of a network with a history, the same layer can
+come again: {"same": i} is the i-th one that came in the file.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from minnet.network import Network
 from minnet.optimizers import Optimizer
 from minnet.parameters import split
 from minnet.snapshots import Snapshot
+from minnet.structure import Container
 
 Later = list[Callable[[], None]]  # what waits until all layers are in place
 
 # What a file may ask for; saving keeps to it too.
 LAYERS = 1000
-NESTING = 10  # networks inside networks
+NESTING = 25  # networks, and other containers, inside networks
 ROOM = 2**24  # how many numbers a constructor may make beyond those that the file holds
 
 STATE = ("layers", "loss", "optimizer", "memory", "diverged")
@@ -58,13 +60,15 @@ class Writer:
     def _state(
         self, net: Any, items: Any, rows: Array, snapshot: Snapshot, depth: int = 0
     ) -> tuple[Tree, Array]:
-        """The record of a network whose numbers come first in `rows`, and the rest of them."""
+        """The record of a container whose numbers come first in `rows`, and the rest of them."""
         _check_depth(depth)
         layers = []
         for item in items:
             record, rows = self._layer(item, rows, snapshot, depth)
             layers.append(record)
         learning = snapshot._learning[net]
+        if not learning:
+            return {"layers": layers}, rows
         record = {
             "layers": layers,
             "loss": _made(learning["_loss"], "the loss"),
@@ -109,41 +113,45 @@ class Reader:
 
     def restore(self, net: Network, state: Tree) -> None:
         """Make a network that came from this reader what the record says."""
-        for chain in (net, *self._layers):
-            if isinstance(chain, Network):
-                chain.layers = ()
+        for layer in (net, *self._layers):
+            if isinstance(layer, Container):
+                layer._place(())
         later: Later = []
         self._put(net, state, net.dtype, later)
         for finish in later:
             finish()
 
     def _put(
-        self, net: Network, state: Tree, dtype: np.dtype[Any], later: Later, depth: int = 0
+        self, container: Container, state: Tree, dtype: np.dtype[Any], later: Later, depth: int = 0
     ) -> None:
-        """Put the layers of the record into the empty network."""
+        """Put the layers of the record into the empty container."""
         _check_depth(depth)
-        state = fields(state, "a network", STATE, OPTIONAL)
+        if isinstance(container, Network):
+            state = fields(state, "a network", STATE, OPTIONAL)
+        else:
+            state = fields(state, container.label, ("layers",))
         if not isinstance(state["layers"], list):
             raise FileError(f"layers must be a list, not {brief(state['layers'])}")
         layers = []
         for i, record in enumerate(state["layers"]):
             layers.append(self._layer(record, f"layer #{i}", dtype, later, depth))
         with refusing("its layers"):
-            net.layers = layers
-        later.append(partial(_restore_learning, net, state))
+            container.layers = layers
+        if isinstance(container, Network):
+            later.append(partial(_restore_learning, container, state))
 
     def _layer(
         self, record: Tree, what: str, dtype: np.dtype[Any], later: Later, depth: int
     ) -> Layer:
-        is_network = isinstance(record, dict) and "layers" in record
-        identity, own = _parted(record, what, STATE + OPTIONAL if is_network else ("parameters",))
-        if is_network:
-            net = self._known(identity, what, Network)
-            if net is None:
-                net = _empty_network(identity, dtype, what)
-                _append(self._layers, net)
-            self._put(net, own, dtype, later, depth + 1)
-            return net
+        has_layers = isinstance(record, dict) and "layers" in record
+        identity, own = _parted(record, what, STATE + OPTIONAL if has_layers else ("parameters",))
+        if has_layers:
+            container = self._known(identity, what, Container)
+            if container is None:
+                container = _empty_container(identity, dtype, what)
+                _append(self._layers, container)
+            self._put(container, own, dtype, later, depth + 1)
+            return container
         parameters = fields(own, what, ("parameters",))["parameters"]
         if not isinstance(parameters, dict):
             raise FileError(f"{what}: parameters must be a record, not {brief(parameters)}")
@@ -167,16 +175,18 @@ class Reader:
         if type(number) is not int or not 0 <= number < len(self._layers):
             raise FileError(f"{what} cannot be the same as #{brief(number)}")
         layer = self._layers[number]
-        if isinstance(layer, Network) != (kind is Network):
+        if isinstance(layer, Container) != (kind is Container):
             raise FileError(f"{what} is no longer of its kind")
         return layer
 
 
 def _identity(net: Any) -> dict[str, Tree]:
+    kind = type(net).__name__
+    if type(net) is registry.CONTAINERS.get(kind):
+        return {"container": kind, "name": net._name}
     if type(net) is not Network:
         raise FileError(
-            f"a {type(net).__name__} is no plain Network, and no file can hold it; "
-            "put its layers into a Network"
+            f"a {kind} is no plain Network, and no file can hold it; put its layers into a Network"
         )
     return {"name": net._name}
 
@@ -255,6 +265,19 @@ def _new_layer(identity: dict[str, Tree], arrays: dict[str, Array], what: str) -
         raise FileError(f"{what}: a crowd cannot have the shape {lead}")
     _check_shapes(layer, arrays, lead, what)
     return layer.with_parameters({key: array.copy() for key, array in arrays.items()})
+
+
+def _empty_container(identity: dict[str, Tree], dtype: np.dtype[Any], what: str) -> Container:
+    """A network, or a container of another kind, as no constructor makes it."""
+    if "container" not in identity:
+        return _empty_network(identity, dtype, what)
+    identity = fields(identity, what, ("container", "name"))
+    with refusing(what):
+        kind = one_of(identity["container"], tuple(registry.CONTAINERS), "container")
+        cls = registry.CONTAINERS[kind]
+        container = cls.__new__(cls)
+        Container.__init__(container, dtype, identity["name"])
+    return container
 
 
 def _empty_network(identity: dict[str, Tree], dtype: np.dtype[Any], what: str) -> Network:

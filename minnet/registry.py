@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from minnet.checks import brief
+from minnet.combinators import Parallel, Select, Skip
 from minnet.durable import FileError
 from minnet.initializers import INITIALIZERS
 from minnet.layers import Affinity, Identity, Layer, LeakyReLU, Map, ReLU, Sigmoid, Tanh
@@ -22,12 +23,13 @@ from minnet.losses import (
     SquaredError,
 )
 from minnet.optimizers import SGD, Adam, Optimizer
-from minnet.structure import Chain
+from minnet.structure import Container
 
 Thing = TypeVar("Thing", bound=Callable[..., Any])
 Arguments = Callable[[Any], Mapping[str, Any]]
 
 BASES = (Layer, Loss, Optimizer)
+CONTAINERS: dict[str, type[Container]] = {"Parallel": Parallel, "Skip": Skip}  # beside Network
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def register(name: str, arguments: Iterable[str] | Arguments = ()) -> Callable[[
     Raises
     ------
     TypeError
-        If it is neither such a class (a Network is not) nor a function.
+        If it is neither such a class (a Network or other container is not) nor a function.
     ValueError
         If something else has the name.
 
@@ -93,7 +95,7 @@ def register(name: str, arguments: Iterable[str] | Arguments = ()) -> Callable[[
 
     def registering(thing: Thing) -> Thing:
         if isinstance(thing, type):
-            if not issubclass(thing, BASES) or issubclass(thing, Chain):
+            if not issubclass(thing, BASES) or issubclass(thing, Container):
                 raise TypeError(f"{thing.__name__} is no Layer, Loss or Optimizer of its own")
             _check_free(name, thing)
             _CLASSES[name] = Registered(name, thing, _arguments(arguments))
@@ -179,6 +181,10 @@ def _map_arguments(layer: Map) -> dict[str, Any]:
     return {"f": layer._f, "dfdx": layer._dfdx}
 
 
+def _select_arguments(layer: Select) -> dict[str, Any]:
+    return {"indices": layer.indices.tolist(), "n": layer.n}
+
+
 for _cls, _names in (
     (Identity, ()),
     (Affinity, ("n", "m", "initializer")),
@@ -187,6 +193,7 @@ for _cls, _names in (
     (LeakyReLU, ("leak",)),
     (Sigmoid, ()),
     (Tanh, ()),
+    (Select, _select_arguments),
     (SquaredError, ("reduction",)),
     (MeanSquaredError, ("reduction",)),
     (BinaryCrossEntropy, ("from_logits", "reduction")),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from minnet.layers import Layer
-from minnet.structure import Chain, Structure, structure
+from minnet.structure import Chain, Container, Structure, containers, structure
 
 if TYPE_CHECKING:
     from minnet.learning import Learner
@@ -23,7 +23,7 @@ class Snapshot:
         self._net = net
         self._structure = structure(net)
         self._flat = net._rows().copy()
-        self._learning = {chain: _learning(chain) for chain in _chains(net)}
+        self._learning = {container: _learning(container) for container in containers(net)}
 
     def restore(self) -> None:
         """Bring the network back to this, as often as you like."""
@@ -37,23 +37,21 @@ class Snapshot:
                 present.restore()
                 raise
         self._net._flat[...] = self._flat
-        for chain, learning in self._learning.items():
-            before = chain._program_key()
-            chain.__dict__.update(learning, **_written(learning))
-            if chain._program_key() != before:
-                chain._runners = {}
+        for container, learning in self._learning.items():
+            if learning:
+                _restore_learning(container, learning)  # type: ignore[arg-type]  # as below
 
     def _rebuild(self) -> None:
         wanted = set(_layers_of(self._structure))
-        for chain in dict.fromkeys([*_chains(self._net), *self._learning]):
-            if chain is self._net or chain._home is None or self._net in chain._and_above():
-                mine = chain is self._net or chain in wanted
-                stay = () if mine else (layer for layer in chain.layers if layer not in wanted)
-                chain._place(tuple(stay))
+        for each in dict.fromkeys([*containers(self._net), *self._learning]):
+            if each is self._net or each._home is None or self._net in each._and_above():
+                mine = each is self._net or each in wanted
+                stay = () if mine else (layer for layer in each.layers if layer not in wanted)
+                each._place(tuple(stay))
         self._put_back(self._net, self._structure)
         self._structure = structure(self._net)
 
-    def _put_back(self, chain: Learner, items: Structure) -> None:
+    def _put_back(self, container: Container, items: Structure) -> None:
         layers = []
         for item in items:
             layer, inside = item if isinstance(item, tuple) else (item, None)
@@ -65,7 +63,7 @@ class Snapshot:
                 layer._place(())
                 self._put_back(layer, inside)
             layers.append(layer)
-        chain._place(tuple(layers))
+        container._place(tuple(layers))
 
 
 def _layers_of(structure: Structure) -> Iterator[Layer]:
@@ -75,17 +73,22 @@ def _layers_of(structure: Structure) -> Iterator[Layer]:
         yield from _layers_of(inside)
 
 
-def _chains(net: Learner) -> Iterator[Learner]:
-    yield net
-    for layer in net.layers:
-        if isinstance(layer, Chain):
-            yield from _chains(layer)  # type: ignore[arg-type]  # every Chain learns
+def _learning(container: Container) -> dict[str, Any]:
+    """What learning needs and writes; losses and optimizers are read-only, so shared.
+
+    Every Chain learns; other containers do not, and have nothing.
+    """
+    if not isinstance(container, Chain):
+        return {}
+    settings = {key: getattr(container, key) for key in ("_loss", "_optimizer", "_engine")}
+    return settings | _written(container.__dict__)
 
 
-def _learning(chain: Learner) -> dict[str, Any]:
-    """What learning needs and writes; losses and optimizers are read-only, so shared."""
-    settings = {key: getattr(chain, key) for key in ("_loss", "_optimizer", "_engine")}
-    return settings | _written(chain.__dict__)
+def _restore_learning(net: Learner, learning: dict[str, Any]) -> None:
+    before = net._program_key()
+    net.__dict__.update(learning, **_written(learning))
+    if net._program_key() != before:
+        net._runners = {}
 
 
 def _written(learning: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """How layers are put together: places, names, one flat array, crowds and members.
 
-The outermost chain owns one flat array (size,), or (nets, size) for a crowd; the
-parameters of its layers are consecutive views of it, those of nested chains too.
+The outermost container owns one flat array (size,), or (nets, size) for a crowd; the
+parameters of its layers are consecutive views of it, those of nested containers too. A
+Chain is a container whose layers come one after the other.
 """
 
 from __future__ import annotations
@@ -27,20 +28,24 @@ from minnet.layers import Layer
 from minnet.parameters import Parametric, Shapes
 
 Structure = tuple[Any, ...]
+Widths = tuple[int | None, int | None]
 
 
-class Chain(Layer):
-    """Layers one after the other, their parameters in one flat array."""
+class Container(Layer):
+    """A layer made of layers, their parameters in one flat array.
+
+    It starts without any; what its layers must have in common is for a subclass to say,
+    in `_check_widths` and `_widths`.
+    """
 
     _layers: tuple[Layer, ...] = ()
     _flat: Any  # None for a network on other arrays, which does not learn
     _names: tuple[str, ...] = ()
 
-    def __init__(self, layers: Iterable[Layer], dtype: Any, name: str | None) -> None:
+    def __init__(self, dtype: Any = np.float64, name: str | None = None) -> None:
         super().__init__(name=name)
         self._float_type = float_type(dtype)
         self._flat = np.zeros(0, self._float_type)
-        self.layers = layers
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -72,10 +77,15 @@ class Chain(Layer):
         self._place(new)
 
     def _check_fit(self) -> None:
-        """That names differ and widths fit, here and wherever this chain is in."""
-        for chain in self._and_above():
-            _check_names(chain._names)
-            _check_widths(chain._layers, chain._names)
+        """That names differ and widths fit, here and wherever this container is in."""
+        for container in self._and_above():
+            _check_names(container._names)
+            container._check_widths()
+            _check_nets(container._layers, container._names)
+
+    def _check_widths(self) -> None:
+        """That the layers fit together."""
+        raise NotImplementedError
 
     def _check_range(self) -> None:
         """That the numbers of the layers exist in the float type of the whole."""
@@ -100,11 +110,11 @@ class Chain(Layer):
         """Append a layer, or several; what is refused changes nothing."""
         self.layers = (*self._layers, *_sequence(layers))
 
-    def _and_above(self) -> Iterator[Chain]:
-        chain: Chain | None = self
-        while chain is not None:
-            yield chain
-            chain = chain._home
+    def _and_above(self) -> Iterator[Container]:
+        container: Container | None = self
+        while container is not None:
+            yield container
+            container = container._home
 
     def _settle(self) -> None:
         """Lay the parameters into a new flat array; what the optimizers knew is void."""
@@ -130,9 +140,9 @@ class Chain(Layer):
         return self._flat
 
     def _forget(self) -> None:
-        """What an optimizer remembers of other numbers is void; so too in nested chains."""
+        """What an optimizer remembers of other numbers is void; so too in nested networks."""
         for layer in self._layers:
-            if isinstance(layer, Chain):
+            if isinstance(layer, Container):
                 layer._forget()
 
     def _release(self) -> None:
@@ -165,7 +175,7 @@ class Chain(Layer):
         layer = self._layers[self._names.index(first)]
         if not rest:
             return layer
-        if not isinstance(layer, Chain):
+        if not isinstance(layer, Container):
             raise UnknownName(f"{layer.label} is no network, so it has no layer {rest!r}")
         return layer[rest]
 
@@ -180,13 +190,9 @@ class Chain(Layer):
         return self._widths[1]
 
     @property
-    def _widths(self) -> tuple[int | None, int | None]:
-        n = m = None
-        for layer in self._layers:
-            first, last = layer._widths if isinstance(layer, Chain) else (layer.n, layer.m)
-            n = first if m is None and n is None else n
-            m = last if last is not None else m
-        return n, m
+    def _widths(self) -> Widths:
+        """n and m together."""
+        raise NotImplementedError
 
     @property
     def nets(self) -> int | None:
@@ -291,15 +297,60 @@ class Chain(Layer):
         return "\n".join([type(self).__name__, *lines, count])
 
 
-def structure(chain: Chain) -> Structure:
+class Chain(Container):
+    """Layers one after the other."""
+
+    def __init__(self, layers: Iterable[Layer], dtype: Any, name: str | None) -> None:
+        super().__init__(dtype, name)
+        self.layers = layers
+
+    def _check_widths(self) -> None:
+        names, width = self._names, None
+        for i, layer in enumerate(self._layers):
+            n, m = widths_of(layer)
+            if None not in (width, n) and n != width:
+                raise ValueError(
+                    f"{type(layer).__name__} #{i} {names[i]!r} takes {n} inputs, "
+                    f"but layer #{i - 1} {names[i - 1]!r} gives {width}"
+                )
+            width = m or n or width
+
+    @property
+    def _widths(self) -> Widths:
+        n = m = None
+        for layer in self._layers:
+            first, last = widths_of(layer)
+            n = first if m is None and n is None else n
+            m = last if last is not None else m
+        return n, m
+
+
+def widths_of(layer: Layer) -> Widths:
+    """A layer's n and m; of a container at the cost of one."""
+    return layer._widths if isinstance(layer, Container) else (layer.n, layer.m)
+
+
+def structure(container: Container) -> Structure:
     """The layer objects, nested as they are: equal where nothing but numbers changed."""
     return tuple(
-        (layer, structure(layer)) if isinstance(layer, Chain) else layer for layer in chain.layers
+        (layer, structure(layer)) if isinstance(layer, Container) else layer
+        for layer in container.layers
     )
 
 
+def containers(container: Container) -> Iterator[Container]:
+    """The container and all those inside, an outer one before its inner ones."""
+    yield container
+    for layer in container.layers:
+        if isinstance(layer, Container):
+            yield from containers(layer)
+
+
 def leaves(chain: Chain, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Names and layers in the order of computation, those of nested chains in their place."""
+    """Names and layers in the order of computation, those of nested chains in their place.
+
+    A container with branches has no such order: it is one layer here.
+    """
     for name, layer in zip(chain.names, chain.layers, strict=True):
         if isinstance(layer, Chain):
             yield from leaves(layer, f"{prefix}{name}.")
@@ -323,13 +374,13 @@ def _names(layers: Sequence[Layer]) -> tuple[str, ...]:
     )
 
 
-def _check_places(layers: tuple[Layer, ...], chain: Chain) -> None:
+def _check_places(layers: tuple[Layer, ...], container: Container) -> None:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(f"layer #{i} must be a Layer, not {layer!r}")
-        if any(layer is above for above in chain._and_above()):
+        if any(layer is above for above in container._and_above()):
             raise ValueError(f"{layer.label} cannot be put into itself")
-        if layer._home not in (None, chain) or any(layer is other for other in layers[:i]):
+        if layer._home not in (None, container) or any(layer is other for other in layers[:i]):
             raise ValueError(
                 f"{layer.label} already has its place in a network; put a .copy() of it at #{i}"
             )
@@ -341,15 +392,7 @@ def _check_names(names: tuple[str, ...]) -> None:
             raise ValueError(f"layers #{names.index(name)} and #{i} are both named {name!r}")
 
 
-def _check_widths(layers: tuple[Layer, ...], names: tuple[str, ...]) -> None:
-    width: int | None = None
-    for i, layer in enumerate(layers):
-        if None not in (width, layer.n) and layer.n != width:
-            raise ValueError(
-                f"{type(layer).__name__} #{i} {names[i]!r} takes {layer.n} inputs, "
-                f"but layer #{i - 1} {names[i - 1]!r} gives {width}"
-            )
-        width = layer.m or layer.n or width
+def _check_nets(layers: tuple[Layer, ...], names: tuple[str, ...]) -> None:
     crowds = {name: layer.nets for name, layer in zip(names, layers, strict=True) if layer.size}
     if len(set(crowds.values())) > 1:
         kinds = (

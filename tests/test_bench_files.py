@@ -24,9 +24,10 @@ from test_files import alike, double, square
 
 import bench
 import minnet
-from bench import NNBench, bench_files
+from bench import NNBench, bench_files, history_files
 from bench.bench_files import GENERATORS
-from minnet import SGD, Adam, Affinity, Map, Network, ReLU, Tanh
+from minnet import SGD, Adam, Affinity, Map, MeanSquaredError, Network, ReLU, Tanh
+from minnet.container import pack, unpack
 from minnet.files import FileError, load
 
 ROOT = Path(minnet.__file__).parents[1]
@@ -105,14 +106,19 @@ def test_a_file_made_again_is_the_same_file(path: Path) -> None:
     assert path.read_bytes() == first
 
 
-def test_crowds_and_history_are_kept(path: Path) -> None:
+def test_crowds_are_kept(path: Path) -> None:
     one = NNBench(Network([Affinity(2, 2, rng=0)], dtype="float32").replicate(3, 0), square)
     one.learn(4)
-    one.history = [{"did": "learn", "n": 4, "losses": [0.5, np.inf], "all": np.eye(2)}]  # type: ignore[attr-defined]
+    one.net.alpha = [0.1, 0.2, 0.3]
+    one.checkpoint_net("rates")
+    one.net.alpha = 0.5
     two = again(one, path)
     alike(one.net, two.net)
+    assert str(two.history) == str(one.history)
+    for bench_ in (one, two):
+        bench_.rollback_net("rates")
     assert np.array_equal(one.learn(4), two.learn(4))
-    assert str(two.history) == str(one.history)  # type: ignore[attr-defined]
+    assert np.array_equal(two.replay(since=0), one.replay(since=0))
 
 
 def test_an_ideal_without_a_name_has_to_be_given_again(path: Path) -> None:
@@ -198,7 +204,6 @@ HOSTILE = {
     "a seed that is text": (None, set_in("seed", "3")),
     "an ideal of code": (None, set_in("ideal", "os.system")),
     "an ideal that is a class": (None, set_in("ideal", "SGD")),
-    "no checkpoint": (None, set_in("checkpoints", [])),
     "checkpoints in a record": (None, set_in("checkpoints", {})),
     "a checkpoint that is null": (None, set_in("checkpoints", 0, None)),
     "a checkpoint without network": (None, set_in("checkpoints", 0, "net", ...)),
@@ -235,12 +240,289 @@ def test_hostile_benches_are_refused(path: Path, name: str) -> None:
 
 def test_optional_fields_may_be_missing_and_the_file_unchanged_loads(path: Path) -> None:
     one = made()
-    one.history = []  # type: ignore[attr-defined]
     one.save(path)
     changed(path, lambda tree: None)
-    NNBench.load(path)
-    changed(path, set_in("history", ...))
-    alike(NNBench.load(path).net, one.net)
+    two = NNBench.load(path)
+    assert str(two.history) == str(one.history)
+
+
+def repacked(path: Path, change: Callable[[Any], Any]) -> None:
+    """Change the tree of the file, arrays included, in place."""
+    tree = unpack(path.read_bytes())
+    change(tree)
+    path.write_bytes(pack(tree))
+
+
+def past(*places: Any) -> Callable[[Any], None]:
+    return set_in("history", *places)
+
+
+def entry(column: str, number: int, value: Any) -> Callable[[Any], None]:
+    return past("nodes", column, number, value)
+
+
+def doubled(tree: Any) -> None:
+    tree["checkpoints"].append(copy.deepcopy(tree["checkpoints"][0]))
+
+
+def one_state_twice(tree: Any) -> None:
+    tree["history"]["states"].append(copy.deepcopy(tree["history"]["states"][0]))
+
+
+# nodes of the bench: 0 start, 1 learn, 2 checkpoint, 3 learn, 4 "named", 5 learn, 6 change
+HOSTILE_HISTORY = {
+    "no checkpoint": (set_in("checkpoints", []), "checkpoint without a name"),
+    "no nameless checkpoint": (lambda tree: tree["checkpoints"].pop(0), "without a name"),
+    "a checkpoint twice": (doubled, "is not the checkpoint"),
+    "a checkpoint of another name": (set_in("checkpoints", 1, "name", "x"), "not the checkpoint"),
+    "a checkpoint at no node": (set_in("checkpoints", 0, "node", 99), "cannot be #99 of 7"),
+    "a checkpoint before time": (set_in("checkpoints", 0, "node", -1), "cannot be #-1"),
+    "a checkpoint at a truth": (set_in("checkpoints", 0, "node", True), "cannot be #True"),
+    "a checkpoint where it learned": (set_in("checkpoints", 0, "node", 1), "not the checkpoint"),
+    "a checkpoint without seed": (entry("seed", 2, -1), "has no seed"),
+    "no node of a checkpoint": (set_in("checkpoints", 0, "node", ...), "lacks 'node'"),
+    "no present": (past("present", 7), "the present node cannot be #7"),
+    "a history that is a list": (set_in("history", []), "the history must be a record"),
+    "a history that is null": (set_in("history", None), "the history must be a record"),
+    "a history without nodes": (past("nodes", {}), "its nodes lacks 'did'"),
+    "a history with more": (past("future", 1), "does not know"),
+    "a history without losses": (past("curves", None), "cannot be the losses"),
+    "a loss too few": (past("curves", np.zeros(14)), "cannot be the losses"),
+    "losses of another type": (past("curves", np.zeros(15, np.int64)), "cannot be the losses"),
+    "losses that nobody had": (entry("kept", 1, 4), "cannot be the losses"),
+    "losses of others": (
+        lambda tree: (entry("kept", 1, 4)(tree), entry("kept", 3, 6)(tree)), "#1 .* is no step"),
+    "states in a record": (past("states", {}), "states must be a list"),
+    "a state where it learned": (past("states", 0, "node", 1), "no state of its own"),
+    "a state of a checkpoint": (past("states", 0, "node", 2), "no state of its own"),
+    "a state twice": (one_state_twice, "no state of its own"),
+    "a table that is a record": (past("tables", "seeds", {}), "seeds must be a list"),
+    "a table too many": (past("tables", "more", []), "does not know"),
+    "an ideal of code": (past("tables", "ideals", 0, "os.system"), "no function is registered"),
+    "a loss of code": (past("tables", "losses", 0, "class", "os.system"), "no loss is registered"),
+    "an optimizer that is a loss": (
+        past("tables", "optimizers", 0, "class", "SquaredError"), "no optimizer is registered"),
+    "rates of no crowd": (
+        past("tables", "optimizers", 0, "arguments", "alpha", {"array": np.ones(3), "dtype": "f"}),
+        "cannot have the rates"),
+    "an engine of steam": (past("tables", "engines", 0, "steam"), "engine of its history"),
+    "a seed below 0": (past("tables", "seeds", 0, -1), "the seed must be a record"),
+    "a name of control characters": (entry("name", 4, "\x1b[2J"), "#4 .* is no step"),
+    "an empty name": (entry("name", 4, " "), "#4 .* is no step"),
+    "a name of a number": (entry("name", 4, 7), "#4 .* is no step"),
+    "a name for learning": (entry("name", 1, "x"), "#1 .* is no step"),
+    "words of control characters": (entry("what", 0, "\x1b[2J"), "#0 .* is no step"),
+    "words that are none": (entry("what", 0, None), "#0 .* is no step"),
+    "no digest": (entry("digest", 1, ""), "#1 .* is no step"),
+    "a digest of other letters": (entry("digest", 1, "g" * 32), "#1 .* is no step"),
+    "a digest of nothing learned": (entry("digest", 2, "0" * 32), "#2 .* is no step"),
+    "a parent in the future": (entry("parent", 2, 2), "#2 .* is no step"),
+    "a parent of the start": (entry("parent", 0, 0), "#0 .* is no step"),
+    "no parent": (entry("parent", 3, -1), "#3 .* is no step"),
+    "two starts": (entry("did", 1, 0), "#1 .* is no step"),
+    "no start": (entry("did", 0, 3), "#0 .* is no step"),
+    "another kind": (entry("did", 1, 4), "#1 .* is no step"),
+    "no facts": (entry("n", 1, 0), "#1 .* is no step"),
+    "facts of a checkpoint": (entry("n", 2, 5), "#2 .* is no step"),
+    "2^60 facts": (entry("n", 1, 2**60), "#1 .* is no step"),
+    "nets below 0": (entry("nets", 1, -1), "#1 .* is no step"),
+    "diverged before it began": (entry("diverged", 1, -2), "#1 .* is no step"),
+    "a loss that is not in the table": (entry("loss", 1, 7), "cannot be #7 of 1"),
+    "an optimizer below -1": (entry("optimizer", 1, -2), "cannot be #-2"),
+    "an engine unknown": (entry("engine", 1, -1), "cannot be #-1"),
+    "an alpha of an unknown optimizer": (entry("optimizer", 1, -1), "cannot have the alpha"),
+    "no alpha": (entry("alpha", 1, np.nan), "cannot have the alpha"),
+    "an alpha of 0": (entry("alpha", 1, 0.0), "alpha must be above 0"),
+    "an alpha of inf": (entry("alpha", 1, np.inf), "alpha must be above 0"),
+    "a column too short": (lambda tree: tree["history"]["nodes"]["what"].pop(), "what cannot be"),
+    "a column of floats": (past("nodes", "parent", np.zeros(7)), "parent cannot be"),
+    "a column of columns": (past("nodes", "parent", np.zeros((7, 1), int)), "parent cannot be"),
+    "a column that is a number": (past("nodes", "parent", 5), "parent cannot be"),
+    "no columns": (
+        past("nodes", "did", np.zeros(0, int)), "(did|parent) cannot be"),
+}  # fmt: skip
+
+
+def with_a_name(path: Path) -> NNBench:
+    one = made()
+    one.rollback_net()
+    one.checkpoint_net("named")
+    one.learn(5)
+    one.net.layers[0].layers[0].b[...] = 1
+    one.save(path)
+    return one
+
+
+@pytest.mark.parametrize("name", HOSTILE_HISTORY)
+def test_hostile_histories_are_refused(path: Path, name: str) -> None:
+    change, words = HOSTILE_HISTORY[name]
+    with_a_name(path)
+    repacked(path, change)
+    with pytest.raises(FileError, match=f"(?s){words}") as told:
+        NNBench.load(path)
+    assert str(told.value).startswith(f"{path}: ")
+
+
+def test_what_the_hostile_histories_are_made_of_loads(path: Path) -> None:
+    one = with_a_name(path)
+    assert [node.did for node in one.history] == [
+        "start", "learn", "checkpoint", "learn", "checkpoint", "learn", "change"]  # fmt: skip
+    repacked(path, lambda tree: None)
+    assert str(NNBench.load(path).history) == str(one.history)
+
+
+# ---------------------------------------------------------------- checkpoints and history
+
+
+def test_names_branches_and_losses_are_kept(path: Path) -> None:
+    one = with_a_name(path)
+    one.net.loss, one.seed, one.ideal = MeanSquaredError(), 4, double
+    one.learn(3)
+    one.rollback_net()
+    one.net.alpha = 0.5
+    one.learn(4)
+    two = again(one, path)
+    first = path.read_bytes()
+    two.save(path)
+    assert path.read_bytes() == first
+    assert str(two.history) == str(one.history)
+    assert (two.checkpoints, two.history.present) == (("named",), one.history.present)
+    for a, b in zip(one.history, two.history, strict=True):
+        assert np.array_equal(a.losses, b.losses) if a.losses is not None else b.losses is None
+    for number in range(len(one.history)):
+        assert one.replay(number) == two.replay(number)
+        alike(one.net, two.net)
+        assert (one.seed, one.ideal) == (two.seed, two.ideal)
+    for name in (None, "named"):
+        for bench_ in (one, two):
+            bench_.rollback_net(name)
+        alike(one.net, two.net)
+        assert one.learn(5) == two.learn(5)
+
+
+def test_what_no_file_can_hold_of_the_past_does_not_hinder_saving(path: Path) -> None:
+    one = made(ideal=lambda x: x + 1)
+    one.learn(3)
+    here = one.history.present
+    one.ideal = lambda x: x - 1
+    one.learn(3)
+    one.save(path)
+    two = NNBench.load(path, ideal=one.ideal)
+    assert str(two.history) == str(one.history)
+    count = len(two.history)
+    for number in (here, two.history.present):
+        with pytest.raises(ValueError, match=f"could not hold the ideal of #{here - 1}"):
+            two.replay(number)
+    two.checkpoint_net()
+    assert two.learn(5) == two.replay() == one.learn(5)
+    assert [node.did for node in two.history[count:]] == ["checkpoint", "learn"]
+    two.save(path)
+
+
+def test_a_checkpoint_whose_seed_no_file_holds_is_refused(path: Path) -> None:
+    class Mine(np.random.PCG64):
+        pass
+
+    one = made()
+    one.seed = np.random.Generator(Mine(0))
+    one.checkpoint_net("mine")
+    one.seed = 3
+    with pytest.raises(FileError, match="the seed is a Mine"):
+        one.save(path)
+    assert not path.exists()
+
+
+def test_a_long_history_is_saved_in_a_few_lists(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_files, "LAYERS", 20)
+    one = NNBench(Network([Affinity(1, 1, rng=0)]), square)
+    for i in range(30):
+        one.rollback_net()
+        one.net.alpha, one.seed = 0.1 / (i + 1), i
+        one.learn(2)
+        one.net.layers = [*one.net.layers, Affinity(1, 1, rng=0)]
+        one.learn(2)
+    two = again(one, path)
+    assert str(two.history) == str(one.history)
+    kept = [node.number for node in two.history if node.did == "change" and node.state]
+    there = [node.number for node in one.history if node.did == "change" and node.state]
+    assert len(there) == 30 and kept == there[-18:], "the latest, as there is room"
+    assert two.replay() == one.replay()
+    with pytest.raises(ValueError, match=f"#{there[0]} changed structure .* no longer holds"):
+        two.replay(there[0] + 1)
+    history = opened(path.read_bytes())[0]["tree"]["history"]
+    assert len(history["tables"]["optimizers"]) == 1, "but for alpha, which is a column"
+    del history["states"]
+    assert str(history).count("{") + str(history).count("[") < 60
+
+
+def test_files_of_before_there_was_a_history_load(path: Path) -> None:
+    one = made()
+    one.save(path)
+
+    def older(tree: Any) -> None:
+        del tree["history"], tree["checkpoints"][0]["node"]
+        tree["checkpoints"][0]["seed"] = 3
+
+    repacked(path, older)
+    two = NNBench.load(path)
+    alike(two.net, one.net)
+    assert len(two.history) == 1
+    assert two.learn(5) == one.learn(5)
+    assert [node.did for node in two.history] == ["start", "change", "learn"]
+    for bench_ in (one, two):
+        bench_.rollback_net()
+    alike(two.net, one.net)
+    assert two.seed == 3
+    one.save(path)
+    repacked(path, lambda tree: tree.pop("history"))
+    with pytest.raises(FileError, match="lacks 'seed'"):
+        NNBench.load(path)
+    for checkpoints in ([], [{}, {}], [{"name": "x", "seed": 3, "net": {}}]):
+        one.save(path)
+        repacked(path, lambda tree: (tree.pop("history"), tree.update(checkpoints=checkpoints)))  # noqa: B023
+        with pytest.raises(FileError, match=r"has one checkpoint|needs a history"):
+            NNBench.load(path)
+
+
+def test_a_resumed_learning_is_in_the_history(path: Path) -> None:
+    expected, one = made(), made()
+    losses = expected.learn(20)
+    assert stopped(one, path, 20, 1, every=5)
+    two, _ = NNBench.resume(path)
+    assert str(two.history) == str(expected.history)
+    assert two.replay() == losses
+    assert str(NNBench.load(path).history) == str(expected.history)
+
+
+def test_a_file_in_the_midst_of_learning_goes_on_from_there(path: Path) -> None:
+    one = made()
+    assert stopped(one, path, 20, 1, every=5)
+    two = NNBench.load(path)
+    count, numbers = len(two.history), two.net._flat.copy()
+    two.checkpoint_net("midst")
+    assert [node.did for node in two.history[count:]] == ["change", "checkpoint"]
+    two.learn(3)
+    two.replay(count)
+    assert two.net._flat.tobytes() == numbers.tobytes()
+
+
+def test_an_interrupted_last_save_leaves_bench_and_history(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made()
+    one.autosave(path)
+    count, numbers, replayed = len(one.history), one.net._flat.copy(), one.replay()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_files, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.learn(5)
+    assert one.net._flat.tobytes() == numbers.tobytes()
+    assert len(one.history) == count and one.replay() == replayed
 
 
 # ---------------------------------------------------------------- while it learns

@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from matplotlib.contour import ContourSet
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench import NNBench, plots
+from bench import NNBench, animations, plots
 from minnet import SGD, Affinity, Facts, Map, Network, ReLU, Sigmoid, Tanh
 from minnet.facts import gate
 from minnet.study.gates import trained_xor
@@ -123,8 +125,296 @@ def test_a_second_curve_finds_room_beside_the_first() -> None:
 
 
 def test_no_losses_are_refused() -> None:
-    with pytest.raises(ValueError, match="no losses"):
-        plots.learning([], plots.figure().add_subplot())
+    ax = plots.figure().add_subplot()
+    for call in (plots.learning, plots.comparison):
+        with pytest.raises(ValueError, match="no losses"):
+            call([], ax)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="all of one length"):
+        plots.runs([], ax)
+    with pytest.raises(ValueError, match="all of one length"):
+        plots.runs([[1.0], [1.0, 2.0]], ax)
+
+
+# ---------------------------------------------------------------- low pass
+
+positive = st.floats(1e-300, 1e300)
+any_loss = positive | st.sampled_from([0.0, np.inf])
+sigmas = st.floats(0.1, 30)
+
+
+@given(st.lists(any_loss, min_size=1, max_size=40), sigmas)
+def test_a_low_pass_keeps_to_the_range_and_to_what_has_no_logarithm(
+    losses: list[float], sigma: float
+) -> None:
+    smooth, losses = plots.smoothed(losses, sigma), np.array(losses)  # type: ignore[assignment]
+    usual = np.isfinite(losses) & (np.array(losses) > 0)
+    np.testing.assert_array_equal(smooth[~usual], np.array(losses)[~usual])
+    if usual.any():
+        low, high = np.array(losses)[usual].min(), np.array(losses)[usual].max()
+        assert (smooth[usual] >= low * (1 - 1e-11)).all() and (
+            smooth[usual] / high < 1 + 1e-11
+        ).all()
+
+
+@given(st.lists(st.floats(1e-100, 1e100), min_size=1, max_size=40), sigmas, st.floats(1e-50, 1e50))
+def test_a_low_pass_sees_ratios(losses: list[float], sigma: float, factor: float) -> None:
+    """Scaled losses have the scaled trend, upside down ones the one upside down, and time
+    runs either way: means of logarithms do that, means of losses do not."""
+    smooth = plots.smoothed(losses, sigma)
+    np.testing.assert_allclose(
+        plots.smoothed(factor * np.array(losses), sigma), factor * smooth, 1e-9
+    )
+    np.testing.assert_allclose(plots.smoothed(1 / np.array(losses), sigma), 1 / smooth, 1e-9)
+    np.testing.assert_allclose(plots.smoothed(losses[::-1], sigma), smooth[::-1], 1e-9)
+
+
+def test_a_low_pass_takes_what_is_not_near_for_nothing() -> None:
+    losses = np.full(100, 5.0)
+    losses[50] = 5e4
+    smooth = plots.smoothed(losses, 3)
+    np.testing.assert_allclose(smooth[:30], 5)
+    peak = 5 * 1e4 ** (1 / (3 * np.sqrt(2 * np.pi)))  # the middle of the Gaussian
+    assert smooth[50] == pytest.approx(peak, rel=1e-3) and smooth.argmax() == 50
+    losses[50] = np.inf
+    np.testing.assert_allclose(np.delete(plots.smoothed(losses, 3), 50), 5)
+    crowd = np.stack([losses, losses[::-1] + 1], axis=1)
+    np.testing.assert_array_equal(plots.smoothed(crowd, 3)[:, 0], plots.smoothed(losses, 3))
+
+
+@pytest.mark.parametrize("sigma", [0, -1, np.nan, np.inf, "3", True, 1e9])
+def test_a_low_pass_of_no_width_is_refused(sigma: Any) -> None:
+    bench = NNBench(Network([Affinity(2, 2, rng=0)]))
+    before = bench.net.layers[0].M.copy()  # type: ignore[attr-defined]
+    with pytest.raises((TypeError, ValueError), match="sigma of the low pass"):
+        bench.plot_learning(10, plots.figure().add_subplot(), low_pass=sigma)
+    np.testing.assert_array_equal(bench.net.layers[0].M, before)  # type: ignore[attr-defined]
+    assert len(bench.history) == 1
+
+
+def test_the_trend_is_drawn_over_the_losses_themselves() -> None:
+    losses = [10.0, 1.0, 0.0, 1.0, 10.0, np.inf]
+    ax = plots.figure().add_subplot()
+    plots.learning(losses, ax, low_pass=1)
+    pale, trend, *_ = ax.lines
+    np.testing.assert_array_equal(pale.get_ydata(), [10, 1, np.nan, 1, 10, np.nan])
+    expected = plots.smoothed(losses, 1)
+    expected[[2, 5]] = np.nan
+    np.testing.assert_array_equal(trend.get_ydata(), expected)
+    assert pale.get_alpha() < 0.5 and pale.get_color() == trend.get_color()
+    assert marked(ax) == {"diverged at step 5": [5], "0 at step 2": [2]}
+    rendered(ax)
+
+
+# ---------------------------------------------------------------- several runs
+
+
+def test_a_band_goes_from_quartile_to_quartile() -> None:
+    curves = np.exp(np.random.default_rng(0).normal(size=(9, 30)))
+    ax = plots.figure().add_subplot()
+    plots.runs(curves, ax)
+    rendered(ax)
+    [median] = ax.lines
+    np.testing.assert_array_equal(median.get_ydata(), np.median(curves, axis=0))
+    [band] = ax.collections
+    low, _, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
+    [outline] = band.get_paths()
+    inside = outline.vertices[:, 1]
+    for ends in (low, high):
+        assert set(ends) <= set(inside)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["median", "quartiles of 9 runs"]
+
+
+def test_runs_that_diverge_are_marked_and_the_band_stays() -> None:
+    curves = np.ones((5, 6))
+    curves[0, 2:] = curves[1, 4:] = np.inf
+    curves[2, 5] = 0
+    ax = plots.figure().add_subplot()
+    plots.runs(curves, ax, low_pass=2)
+    rendered(ax)
+    assert marked(ax) == {
+        "median": list(range(6)), "diverged at step 2 to 4": [2, 4], "0 at step 5": [5],
+    }  # fmt: skip
+    np.testing.assert_allclose(ax.lines[0].get_ydata()[:5], 1)
+
+
+def test_the_benchs_runs_are_those_of_the_next_seeds_and_it_learns_the_first() -> None:
+    def bench() -> NNBench:
+        return NNBench(Network([Affinity(2, 2, rng=0), Tanh()], optimizer=SGD(0.1, 0.5)), seed=4)
+
+    drawn, one = bench(), bench()
+    ax = plots.figure().add_subplot()
+    drawn.plot_learning(20, ax, runs=5)
+    curves = []
+    for seed in range(4, 9):
+        one.rollback_net()
+        one.seed = seed
+        curves.append(one.learn(20))
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.median(curves, axis=0))
+    one.rollback_net()
+    assert one.learn(20) == curves[0]
+    assert drawn.net._flat.tobytes() == one.net._flat.tobytes() and drawn.seed == 4
+    assert [node.did for node in drawn.history] == ["start", "learn"]
+
+
+@pytest.mark.parametrize("runs", [0, -1, 1.5, "3"])
+def test_runs_that_are_none_are_refused(runs: Any) -> None:
+    bench = NNBench(Network([Affinity(2, 2, rng=0)]))
+    with pytest.raises((TypeError, ValueError), match="the number of runs"):
+        bench.plot_learning(10, plots.figure().add_subplot(), runs=runs)
+    assert len(bench.history) == 1
+
+
+def test_bands_need_seeds_that_go_on_and_one_network() -> None:
+    ax = plots.figure().add_subplot()
+    drawn = NNBench(Network([Affinity(2, 2, rng=0)]), seed=np.random.default_rng(0))
+    with pytest.raises(TypeError, match="several runs need an integer seed"):
+        drawn.plot_learning(5, ax, runs=2)
+    crowd = NNBench(Network([Affinity(2, 2)]).replicate(3, 0))
+    with pytest.raises(ValueError, match="a crowd is on the bench"):
+        crowd.plot_learning(5, ax, runs=2)
+    assert len(drawn.history) == len(crowd.history) == 1 and not ax.lines
+
+
+def test_two_runs_are_compared_in_one_plot() -> None:
+    ax = plots.figure().add_subplot()
+    plots.comparison(
+        {"slow": [1.0, 0.9, 0.8], "fast": [1.0, 0.1, 0.0, 0.0], "wild": [1.0, np.inf]}, ax
+    )
+    rendered(ax)
+    assert marked(ax) == {
+        "slow": [0, 1, 2], "fast": [0, 1, 2, 3], "fast: 0 at step 2": [2],
+        "wild": [0, 1], "wild: diverged at step 1": [1],
+    }  # fmt: skip
+    colours = {line.get_label(): line.get_color() for line in ax.lines}
+    assert len({colours[name] for name in ("slow", "fast", "wild")}) == 3
+    assert colours["wild: diverged at step 1"] == colours["wild"]
+    assert ax.get_xlim() == (0, 4)
+
+
+# ---------------------------------------------------------------- learning potential
+
+
+def potentials(bench: NNBench, *grid: Any) -> Any:
+    ax = plots.figure().add_subplot()
+    assert bench.plot_learning_potential(ax, *grid) is ax
+    rendered(ax)
+    return ax
+
+
+def test_the_map_shows_every_cell_the_best_alpha_and_the_edge() -> None:
+    bench = NNBench(Network([Affinity(2, 2, rng=0)]), lambda x: x[::-1])
+    alphas, ns = np.geomspace(1e-3, 10, 30), [5, 50, 600]
+    tried = bench.learning_potential_map(alphas, ns)
+    ax = potentials(bench, alphas, ns)
+    cells, gone = ax.collections[0], ax.collections[1]
+    gain = tried.further - tried.untouched
+    drawn = np.ma.filled(cells.get_array(), np.nan).reshape(30, 3)
+    np.testing.assert_array_equal(drawn, np.clip(gain, -gain.max(), gain.max()))
+    assert (np.ma.count(gone.get_array()) == (tried.potential == -np.inf).sum()) > 0
+    line, star = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), [tried.best(n) for n in ns])
+    assert star.get_ydata() == [tried.best()]
+    assert ax.get_yscale() == "log" and ax.get_ylim()[0] < 1e-3 and ax.get_ylim()[1] > 10
+    [edge] = (patch for patch in ax.patches if "worse" in patch.get_label())
+    steps = edge.get_data().values
+    for n, step in zip(ns, steps, strict=True):
+        below = alphas[alphas < tried.edge(n)]
+        assert below[-1] < step < tried.edge(n)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert f"best for 600 facts: {tried.best():.3g}" in texts and "diverged" in texts
+    low, middle, high = (cells.cmap(cells.norm(v)) for v in (-gain.max(), 0, gain.max()))
+    assert low[0] > low[2] and min(middle[:3]) > 0.9 and high[2] > high[0]
+
+
+def test_a_map_without_an_edge_and_one_of_nothing_good_are_drawn() -> None:
+    bench = NNBench(Network([Affinity(2, 2, rng=0)]), lambda x: x[::-1])
+    assert not potentials(bench, [0.001, 0.01], [10]).patches
+    assert potentials(bench, [100, 1000], [1, 300, 1000]).collections
+    with pytest.raises(ValueError, match="two alphas or more"):
+        potentials(bench, [0.1], [10])
+
+
+# ---------------------------------------------------------------- learning as an animation
+
+
+def frames_of(path: Path) -> list[NDArray[Any]]:
+    with Image.open(path) as film:
+        found = []
+        for i in range(film.n_frames):  # type: ignore[attr-defined]
+            film.seek(i)
+            found.append(np.asarray(film.convert("RGB")).astype(int))
+    return found
+
+
+@pytest.fixture
+def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(animations, "FRAMES", 3)
+
+
+@pytest.mark.usefixtures("few_frames")
+def test_learning_is_animated_and_is_what_learning_is(tmp_path: Path) -> None:
+    def bench() -> NNBench:
+        net = Network([Affinity(2, 3, rng=0), Tanh(), Affinity(3, 1, rng=1), Sigmoid()])
+        net.alpha = 2.0
+        return NNBench(net, lambda x: [float(x[0] > x[1])])
+
+    one, other = bench(), bench()
+    assert one.animate_learning(40, tmp_path / "a.gif") == other.learn(40)
+    assert one.net._flat.tobytes() == other.net._flat.tobytes()
+    assert str(one.history) == str(other.history)
+    first, middle, last = frames_of(tmp_path / "a.gif")
+    width = first.shape[1]
+    for third in range(3):
+        part = slice(third * width // 3, (third + 1) * width // 3)
+        assert (first[:, part] != last[:, part]).any() and (first[:, part] != middle[:, part]).any()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.gif"]
+
+
+@pytest.mark.usefixtures("few_frames")
+def test_a_network_of_other_widths_is_animated_without_a_region(tmp_path: Path) -> None:
+    wide = NNBench(Network([Affinity(3, 30, rng=0), Affinity(30, 2, rng=0)]), lambda x: x[:2])
+    wide.animate_learning(5, tmp_path / "wide.gif")
+    small = NNBench(Network([Affinity(2, 1, rng=0)]), lambda x: x[:1])
+    small.animate_learning(5, str(tmp_path / "small.gif"))
+    diverging = NNBench(Network([Affinity(1, 1), Map(lambda x: x * x, lambda x: 2 * x)]))
+    diverging.net.layers[0].M, diverging.net.alpha = [[50]], 1.0  # type: ignore[attr-defined]
+    assert diverging.animate_learning(30, tmp_path / "d.gif")[-1] == np.inf
+    shapes = [frames_of(tmp_path / f"{name}.gif")[0].shape[1] for name in ("wide", "small", "d")]
+    assert shapes[0] < shapes[1] and shapes[2] == shapes[0]
+
+
+def test_frames_are_of_the_first_steps_mostly_and_of_the_last() -> None:
+    for n in (1, 2, 39, 1000, 10**6):
+        steps = animations.moments(n)
+        assert steps[0] == 0 and steps[-1] == n and steps == sorted(set(steps))
+        assert len(steps) <= animations.FRAMES + 1
+    assert np.median(steps) < 10**6 / 3
+
+
+def test_numbers_of_any_shape_stand_side_by_side() -> None:
+    net = Network([Affinity(3, 2, rng=0), Affinity(2, 4, rng=1)])
+    grid = animations.numbers(net)
+    assert grid.shape == (4, 3 + 1 + 1 + 1 + 2 + 1 + 1)
+    np.testing.assert_array_equal(grid[:2, :3], net.layers[0].M)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(grid[:, 9], net.layers[1].b)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(grid[:, 6:8], net.layers[1].M)  # type: ignore[attr-defined]
+    assert np.isnan(grid).sum() == grid.size - net.size
+    assert animations.numbers(Network([ReLU()])).shape == (1, 1)
+
+
+@pytest.mark.parametrize("fault", ["no folder", "a folder", "a crowd", "n = 0"])
+@pytest.mark.usefixtures("few_frames")
+def test_an_animation_that_fails_leaves_the_bench_as_it_was(tmp_path: Path, fault: str) -> None:
+    net = Network([Affinity(2, 2, rng=0)], optimizer=SGD(0.1, 0.9))
+    bench = NNBench(net.replicate(3, 0) if fault == "a crowd" else net)
+    bench.learn(3)
+    before, memory = bench.net._flat.copy(), bench.net._memory["v"].copy()
+    path = {"no folder": tmp_path / "no" / "a.gif", "a folder": tmp_path}.get(fault, tmp_path / "a")
+    with pytest.raises((OSError, ValueError)):
+        bench.animate_learning(0 if fault == "n = 0" else 5, path)
+    assert bench.net._flat.tobytes() == before.tobytes()
+    assert bench.net._memory["v"].tobytes() == memory.tobytes()
+    assert len(bench.history) == 2 and not list(tmp_path.iterdir())
 
 
 # ---------------------------------------------------------------- boundary

@@ -47,6 +47,7 @@ seeds = st.integers(0, 5)
 counts = st.integers(1, 3)
 optimizers = st.sampled_from([SGD(0.1), SGD(0.05, 0.9, 0.01), Adam(0.02)])
 losses = st.sampled_from([SquaredError(), MeanSquaredError(), SquaredError("mean")])
+names = st.none() | st.sampled_from(["before ReLU", "b"])
 engines = st.sampled_from(["auto", "layers", "floats", "arrays"])
 
 
@@ -200,7 +201,7 @@ class NetworkMachine(RuleBasedStateMachine):
         self.net, self.model = net, model
         self.released, self.snapshots = [], []
         self.bench = NNBench(net, lambda x: [x.sum() / 4] * net.m, model.seed)
-        self.checkpoint = model.copy()
+        self.checkpoints: dict[str | None, Model] = {None: model.copy()}
 
     def twin(self, net: Network) -> list[Piece]:
         """The model's pieces for a network of the same structure."""
@@ -405,10 +406,11 @@ class NetworkMachine(RuleBasedStateMachine):
     def take_snapshot(self) -> None:
         self.snapshots.append((Snapshot(self.net), self.model.copy()))
 
-    @rule()
-    def take_checkpoint(self) -> None:
-        self.bench.checkpoint_net()
-        self.checkpoint = self.model.copy()
+    @rule(name=names)
+    def take_checkpoint(self, name: str | None = None) -> None:
+        self.bench.checkpoint_net(name)
+        self.checkpoints.pop(name, None)
+        self.checkpoints[name] = self.model.copy()
 
     @rule(seed=seeds)
     def assign_seed(self, seed: int) -> None:
@@ -420,9 +422,15 @@ class NetworkMachine(RuleBasedStateMachine):
         snapshot, model = data.draw(st.sampled_from(self.snapshots), "snapshot")
         self.back_to(replace(model, seed=self.model.seed), snapshot.restore)
 
-    @rule()
-    def rollback(self) -> None:
-        self.back_to(self.checkpoint, self.bench.rollback_net)
+    @rule(name=names)
+    def rollback(self, name: str | None) -> None:
+        if name in self.checkpoints:
+            self.back_to(self.checkpoints[name], lambda: self.bench.rollback_net(name))
+        else:
+            before = self.state()
+            with pytest.raises(KeyError, match="there is no checkpoint"):
+                self.bench.rollback_net(name)
+            assert self.state() == before
 
     def back_to(self, model: Model, restore: Callable[[], None]) -> None:
         """The model as it was; layers that came since then have gone, with their numbers."""
@@ -475,6 +483,7 @@ class NetworkMachine(RuleBasedStateMachine):
         self.bench.learn(n)
         self.bench.rollback_net()
         assert np.array_equal(first, self.bench.learn(n))
+        assert np.array_equal(first, self.bench.replay())
         self.bench.rollback_net()
 
     @rule(data=st.data())
@@ -644,6 +653,8 @@ class NetworkMachine(RuleBasedStateMachine):
             "nan": lambda: net([np.nan] * (net.n or 1)),
             "no facts on the bench": lambda: self.bench.learn(0),
             "no alpha on the bench": lambda: self.bench.learning_potential(1, -1),
+            "no name": lambda: self.bench.checkpoint_net(""),
+            "no node": lambda: self.bench.replay(len(self.bench.history)),
         }
         if layers:
             calls["a place twice"] = lambda: net.extend(layers[0])
@@ -684,6 +695,7 @@ class NetworkMachine(RuleBasedStateMachine):
         else:
             assert np.array_equal(self.net.diverged, diverged)
         assert self.bench.seed == self.model.seed
+        assert self.bench.checkpoints == tuple(name for name in self.checkpoints if name)
         assert repr(self.net.loss) == repr(self.model.loss)
         assert repr(self.net.optimizer) == repr(self.model.optimizer)
 

@@ -151,6 +151,83 @@ def test_arrays_take_the_step_of_the_layers(activation, optimizer, loss, dtype):
             slow._memory[key][...] = fast._memory[key]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_buffers_take_the_step_of_the_layers(activation, optimizer, loss, dtype):
+    fast = network(activation, optimizer, loss, dtype, "arrays")
+    slow = network(activation, optimizer, loss, dtype, "layers")
+    assert (fast.engine, slow.engine) == ("arrays", "layers")
+    backwards = tuple(array[::-1] for array in data().batches(4)[2])
+    for fact in (*data().batches(4)[:2], backwards, *list(data())[:2]):
+        assert_equal_step(fast, slow, lambda net, fact=fact: net.learn([fact]))
+        slow._flat[...] = fast._flat
+        for key in slow._memory:
+            slow._memory[key][...] = fast._memory[key]
+
+
+def test_buffers_follow_the_network_wherever_its_numbers_lie():
+    net, slow = (network("relu", "momentum", engine=engine) for engine in ("arrays", "layers"))
+    start = [Snapshot(net), Snapshot(slow)]
+    batches = data().batches(4)
+
+    def learned_alike():
+        for each in (net, slow):
+            each.learn(batches, epochs=3)
+        np.testing.assert_allclose(net._flat, slow._flat, rtol=1e-12, atol=1e-12)
+
+    learned_alike()
+    for snapshot in start:
+        snapshot.restore()
+    learned_alike()
+    for each in (net, slow):
+        each.extend(Affinity(2, 2, rng=5))
+    learned_alike()
+    for each in (net, slow):
+        each.alpha = 0.001
+        each.layers[0].M = np.ones((4, 3))
+    learned_alike()
+    net, slow = net.copy(), slow.copy()
+    learned_alike()
+
+
+def test_buffers_leave_steps_that_are_not_finite_to_the_layers():
+    for momentum in (0, 0.9):
+        facts = [([v], [v]) for v in np.random.default_rng(0).standard_normal(300)]
+        for seed in range(20):
+            fast, slow = quartic(), quartic()
+            for net, engine in ((fast, "arrays"), (slow, "layers")):
+                net.optimizer = SGD(0.1, momentum=momentum)
+                net.randomize(seed)
+                net.engine = engine
+            assert (fast.learn(facts) == np.inf) == (slow.learn(facts) == np.inf)
+            assert fast.diverged == slow.diverged
+            assert np.isfinite(fast._flat).all()
+    net = network(loss="bce", engine="arrays")
+    net.layers = net.layers[:-1]  # outputs that are no probabilities
+    before = net._flat.copy()
+    with pytest.raises(ValueError, match="takes outputs in"):
+        net.learn(data().batches(4))
+    assert (net._flat == before).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_identities_hold_but_for_rounding(dtype):
+    x = np.concatenate([np.linspace(-60, 60, 4001), [0.0, -0.0, 1e-30, -1e-30]]).astype(dtype)
+    crowd = Network([Affinity(1, 1), Sigmoid()], dtype=dtype).replicate(len(x), 0)
+    crowd.layers[0].M, crowd.layers[0].b = np.zeros((len(x), 1, 1)), x[:, None]
+    steps = {}
+    for engine in ("arrays", "layers"):
+        net = crowd.copy()
+        net.engine = engine
+        assert net.engine == engine
+        net.learn([(np.ones((1, 1)), np.full((1, 1), 2.0))])
+        steps[engine] = net.layers[0].M.ravel()  # it was 0, so that its last digits are seen
+    assert (steps["layers"] > 0).all()
+    np.testing.assert_allclose(steps["arrays"], steps["layers"], rtol=8 * np.finfo(dtype).eps)
+
+
 class Turned(Layer):
     """tanh x, turned about, which takes a copy; then a view of it, read after much else."""
 
@@ -426,7 +503,7 @@ def test_what_cannot_be_written_out_runs_on_the_layers_and_says_why():
     for net, reason in reasons.items():
         n = net.n or 1
         assert net.learn([(np.ones(n), np.ones(net.m or 1))]) >= 0
-        assert net.engine == "layers"
+        assert net.engine == ("layers" if net in (branching, plain) else "arrays")
         assert reason in net.engine.why
     with pytest.raises(ValueError, match="Map 'step' cannot be written out"):
         branching.unrolled()
@@ -445,8 +522,11 @@ def test_the_engine_can_be_set_and_is_kept():
         net.engine = "gpu"
     assert net.engine == "layers"
     net.engine = "arrays"
-    assert net.engine == "layers"
-    assert "plain network" in net.engine.why
+    assert net.engine == "arrays"
+    crowd = net.replicate(3)
+    crowd.engine = "floats"
+    assert crowd.engine == "layers"
+    assert "crowd" in crowd.engine.why
 
 
 @pytest.mark.parametrize("expression", [

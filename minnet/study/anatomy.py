@@ -1,265 +1,415 @@
-"""A network taken apart: one fact on its way forward and back, with every number."""
+"""A network taken apart: what every layer makes of an input, why, and what it learns from it.
+
+For an input and a network of layers l with inputs u, outputs y and derivatives J = dy/du:
+
+- `activations`: every y.
+- `gradients`: dL/dy and dL/du of every layer, dL/dp of every parameter.
+- `contributions`: the products J[i, j] u[j] at one layer; for an Affinity M[i, j] u[j], which
+  with b add up to the unit's input.
+- `attributions`: an output followed back, layer by layer, to the inputs.
+- `difference`: what changes between two inputs, and which weights carry the change.
+- `sweep`: every layer along a line of inputs, and where units switch.
+- `trace`: one fact with every number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minnet.checks import Array
+from minnet.checks import Array, brief, integer
 from minnet.facts import facts_for
-from minnet.layers import Affinity, Identity, Layer, Map
-from minnet.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SquaredError
+from minnet.layers import Affinity
 from minnet.network import Network
-from minnet.optimizers import SGD
-from minnet.structure import leaves
+from minnet.parameters import along_batch
+from minnet.structure import Container
+from minnet.study.sweeping import Sweep, Switch, sweep
+from minnet.study.tables import UNITS, by_unit, cells, matrix, number, table
+from minnet.study.tracing import Trace, trace
+from minnet.study.watching import Passage, Watched
+
+__all__ = [
+    "Activations",
+    "Attributions",
+    "Difference",
+    "Gradients",
+    "Passage",
+    "Sweep",
+    "Switch",
+    "Trace",
+    "activations",
+    "attributions",
+    "contributions",
+    "difference",
+    "gradients",
+    "sweep",
+    "trace",
+]
 
 
-@dataclass(frozen=True)
-class Passage:
-    """One layer as the fact went through it: x to y, and dy back to dx and gradients."""
+class Activations(dict[str, Array]):
+    """Every layer's output by name, in the order of computation; ``.x`` is the input."""
 
-    name: str
-    layer: Layer
-    x: Array
-    y: Array
-    dy: Array | None = None
-    dx: Array | None = None
-    gradients: dict[str, Array] | None = None
-
-
-@dataclass(frozen=True, repr=False)
-class Trace:
-    """A fact's way through a network. Its text shows each number with where it came from.
-
-    Attributes
-    ----------
-    passages : list of Passage
-        The layers in the order of computation, nested ones by names such as "block.fc1".
-    expected, loss, dy : ndarray (m,), float, ndarray (m,), or None
-        What was expected, the loss, and its derivative by the output.
-    updates : dict
-        Of each parameter's name to (before, gradient, after) one step of the optimizer.
-    """
-
-    net: Network
-    passages: list[Passage]
-    expected: Array | None = None
-    loss: float | None = None
-    dy: Array | None = None
-    updates: dict[str, tuple[Array, Array, Array]] | None = None
+    def __init__(self, x: Array, outputs: dict[str, Array]) -> None:
+        super().__init__(outputs)
+        self.x = x
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        first, last = self.passages[0].x, self.passages[-1].y
-        yield f"FORWARD  x = {_vector(first)}"
-        for i, passage in enumerate(self.passages):
-            yield f"\n#{i} {passage.name}: {_rule(passage.layer)}"
-            yield from _forward_lines(passage)
-        if self.expected is None or self.dy is None or self.updates is None:
-            return
-        yield f"\nLOSS  {self.net.loss!r}, expected t = {_vector(self.expected)}"
-        yield f"  L = {_number(self.loss)}, at y = {_vector(last)}"
-        yield from _slope_lines(self.net.loss, last, self.expected, self.dy)
-        yield "\nBACK  dy is dL/dy, the gradient at a layer's output; dx the one at its input"
-        for i, passage in reversed(list(enumerate(self.passages))):
-            yield f"\n#{i} {passage.name}: {_back_rule(passage.layer)}"
-            yield from _back_lines(passage)
-        yield f"\nUPDATE  {self.net.optimizer!r}"
-        for name, (before, gradient, after) in self.updates.items():
-            yield from _update_lines(self.net, name, before, gradient, after)
+        return by_unit({"x": self.x, **self})
 
 
-def trace(net: Network, x: Any, expected: Any = None) -> Trace:
-    """Follow one fact forward and, where something is expected, back to the updated weights.
-
-    The network is left as it is: the update is shown, not made.
+def activations(net: Network, x: Any) -> Activations:
+    """What every layer makes of an input.
 
     Parameters
     ----------
     net : Network
-        A plain one; of a crowd take a ``.member(i)``.
-    x : array_like, shape (n,)
-    expected : array_like, shape (m,), optional
-        Without it only the way forward is followed.
+        A crowd too.
+    x : array_like, shape (n,), (batch, n) or (nets, batch, n)
 
     Returns
     -------
-    Trace
-        Printed, it shows each number with the products and sums it came from.
+    Activations
+        A dict of names such as "fc1", or "block.fc1" inside a nested network, to arrays
+        (m,) or (batch, m), in the order of computation; of a crowd (nets, ...).
 
     Raises
     ------
     TypeError, ValueError
-        If the fact is not one for this network, or there is no layer to go through.
+        If it is no Network, or the input does not fit.
 
     Examples
     --------
-    >>> from minnet import Affinity
-    >>> net = Network([Affinity(2, 1)])
-    >>> net.layers[0].M, net.layers[0].b = [[2, -1]], [0.5]
-    >>> trace(net, [3, 4])
-    FORWARD  x = (3, 4)
-    <BLANKLINE>
-    #0 affinity0: Affinity, y = M x + b
-      y[0] = 2*3 - 1*4 + 0.5 = 2.5
+    >>> from minnet.study.gates import trained_xor
+    >>> activations(trained_xor(), [1, 0])
+    layer       [0]      [1]
+    x             1        0
+    fc1      2.2371  -2.2851
+    relu     2.2371        0
+    fc2      4.0573
+    sigmoid   0.983
     """
-    if not isinstance(net, Network):
-        raise TypeError(f"a trace goes through a Network, not {net!r}")
-    if net.nets is not None:
-        raise ValueError(f"a trace follows one network, not a crowd of {net.nets}: .member(i)")
-    if not net.layers:
-        raise ValueError("the network has no layers to follow a fact through")
-    net = net.copy()  # what is shown stays as it was when the network learns on
-    if net(x).ndim != 1:
-        raise ValueError(f"a trace follows one fact: x must be a vector, not shape {np.shape(x)}")
-    y = np.asarray(x, net.dtype)
-    passages, caches = [], []
-    for name, layer in leaves(net):
-        before = y
-        y, cache = layer.forward(before)
-        passages.append(Passage(name, layer, before, y))
-        caches.append(cache)
-    if expected is None:
-        return Trace(net, passages)
+    watched = Watched(net)
+    watched.forward(x)
+    outputs = {name: watched.shown(p.y) for name, p in watched.passages.items()}
+    return Activations(np.array(x, watched.net.dtype), outputs)
+
+
+class Gradients(dict[str, Array]):
+    """Derivatives of a loss by name, in the order of the way back.
+
+    The name of a layer gives dL/dy at its output, that of a parameter dL/dp.
+
+    Attributes
+    ----------
+    loss : float, or ndarray (nets,)
+    inputs : dict
+        Of each layer's name to dL/dx at its input.
+    """
+
+    def __init__(self, loss: Any, derivatives: dict[str, Array], inputs: dict[str, Array]) -> None:
+        super().__init__(derivatives)
+        self.loss = loss
+        self.inputs = inputs
+
+    def __repr__(self) -> str:
+        loss = number(self.loss) if np.ndim(self.loss) == 0 else brief(self.loss)
+        return f"loss {loss}\n{by_unit(self, 'dL/d')}"
+
+
+def gradients(net: Network, x: Any, expected: Any) -> Gradients:
+    """The derivative of the loss by every layer's output and input and by every parameter.
+
+    Parameters
+    ----------
+    net : Network
+        A crowd too.
+    x : array_like, shape (n,), (batch, n) or (nets, batch, n)
+    expected : array_like
+        As for ``net.learn``.
+
+    Returns
+    -------
+    Gradients
+        A dict of names to arrays. That of a layer gives dL/dy, of the shape of its output;
+        that of a parameter ("fc1.M") its gradient, which is what ``net.backprop`` gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no Network, or the fact does not fit.
+
+    Examples
+    --------
+    >>> from minnet.study.gates import trained_xor
+    >>> gradients(trained_xor(), [1, 0], [1])
+    loss 0.017148
+    dL/d            [0]        [1]
+    sigmoid     -1.0173
+    fc2       -0.017002
+    fc2.M[0]  -0.038035          0
+    fc2.b     -0.017002
+    relu      -0.052812  -0.052741
+    fc1       -0.052812          0
+    fc1.M[0]  -0.052812          0
+    fc1.M[1]          0          0
+    fc1.b     -0.052812          0
+    """
+    watched = Watched(net)
+    y = watched.forward(x)
     [(_, t)] = facts_for(net, [(x, expected)], 1)
-    dy = upstream = net.loss.gradient(y, t)
-    for i, cache in reversed(list(enumerate(caches))):
-        passage = passages[i]
-        dx, gradients = passage.layer.backprop(upstream, cache)
-        passages[i] = Passage(
-            passage.name, passage.layer, passage.x, passage.y, upstream, dx, gradients
-        )
-        upstream = dx
-    return Trace(net, passages, t, float(net.loss(y, t)), dy, _updates(net, passages))
+    loss = watched.net.loss(y, t)
+    watched.back(watched.net.loss.gradient(y, t))
+    derivatives, inputs = {}, {}
+    for name, passage in reversed(watched.passages.items()):
+        if passage.dy is None or passage.dx is None:
+            continue  # nothing that the output depends on
+        derivatives[name] = watched.shown(passage.dy)
+        inputs[name] = watched.shown(passage.dx)
+        for key, gradient in (passage.gradients or {}).items():
+            derivatives[f"{name}.{key}"] = gradient
+    return Gradients(loss, derivatives, inputs)
 
 
-def _updates(net: Network, passages: list[Passage]) -> dict[str, tuple[Array, Array, Array]]:
-    gradients = {
-        f"{p.name}.{key}": gradient
-        for p in passages
-        for key, gradient in (p.gradients or {}).items()
-    }
-    flat = np.concatenate([np.ravel(a) for a in net.parameters.values()] or [np.zeros(0)])
-    g = np.concatenate([np.ravel(gradients[key]) for key in net.parameters] or [np.zeros(0)])
-    memory = net.optimizer.start(flat) if net._memory is None else net._memory
-    new, _ = net.optimizer.update(flat, g, memory)
-    twin = net.copy()
-    twin._fill(new)
-    return {
-        key: (before.copy(), gradients[key], twin.parameters[key])
-        for key, before in net.parameters.items()
-    }
+def contributions(net: Network, x: Any, layer: str) -> Array:
+    """What each input u[j] of a layer adds to each of its units: J[i, j] u[j].
+
+    J is the layer's derivative dy/du at this input. For an Affinity it is M, and the
+    products M[i, j] u[j] of a row add up, with b[i], to the unit: exactly. A ReLU, leaky or
+    not, passes products on: those of a row add up to its output. Of a layer that bends
+    smoothly J is the tangent, and what is missing of the output is the tangent's offset.
+
+    Parameters
+    ----------
+    net : Network
+        A crowd too.
+    x : array_like, shape (n,), (batch, n) or (nets, batch, n)
+    layer : str
+        A name that `activations` gives.
+
+    Returns
+    -------
+    ndarray, shape (units, inputs of the layer), with the batch and nets axes in front
+
+    Raises
+    ------
+    UnknownName
+        A KeyError with the names there are.
+    TypeError, ValueError
+        If it is no Network, or the input does not fit.
+
+    Examples
+    --------
+    >>> from minnet.study.gates import trained_xor
+    >>> contributions(trained_xor(), [0.1, 0], "fc1")
+    array([[ 0.22371,  0.     ],
+           [-0.22849,  0.     ]])
+    """
+    watched = Watched(net)
+    watched.forward(x)
+    passage = watched.passage(layer)
+    return watched.shown(_products(passage, passage.x), 2)
 
 
-def _number(value: Any) -> str:
-    return f"{float(value) + 0.0:.5g}"  # + 0.0 makes -0 a plain 0
+def _products(passage: Passage, u: Array) -> Array:
+    """J[i, j] u[j], (..., m, n), with J the derivative of the layer where it was passed."""
+    rows = []
+    for i in range(passage.y.shape[-1]):
+        dy = np.zeros_like(passage.y)
+        dy[..., i] = 1
+        rows.append(passage.layer.backprop(dy, passage.cache)[0] * u)
+    return np.stack(rows, axis=-2) + 0.0  # without -0
 
 
-def _vector(values: Array) -> str:
-    return f"({', '.join(map(_number, values))})"
+class Attributions(dict[str, Array]):
+    """What every unit of every layer before an output adds to it, by name.
+
+    Attributes
+    ----------
+    value : ndarray, shape (), (batch,) or (nets, ...)
+        The output itself: the sum over `inputs` and all `offsets`.
+    inputs : ndarray, shape (n,), (batch, n) or (nets, ...)
+        What each input of the network adds.
+    offsets : dict
+        Of each layer's name to what its offsets (an Affinity's b) add, of the shape of `value`.
+    what : str
+        Which output.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        value: Array,
+        inputs: Array,
+        shares: dict[str, Array],
+        offsets: dict[str, Array],
+    ) -> None:
+        super().__init__(shares)
+        self.what, self.value, self.inputs, self.offsets = what, value, inputs, offsets
+
+    def __repr__(self) -> str:
+        if np.ndim(self.value):
+            each = {f"{name} offset": a[..., None] for name, a in self.offsets.items()}
+            return f"{self.what}\n{by_unit({'x': self.inputs, **self, **each}, 'from')}"
+        most = max(map(len, (self.inputs, *self.values())))
+        head = ["from", "offset", *(f"[{i}]" for i in range(min(most, UNITS)))]
+        offsets = {name: number(offset) for name, offset in self.offsets.items()}
+        rows = [[name, offsets.get(name, ""), *cells(shares)] for name, shares in self.items()]
+        shown = table([head, ["x", "", *cells(self.inputs)], *rows])
+        return f"{self.what} = {number(self.value)}\n{shown}"
 
 
-def _function(layer: Layer) -> str:
-    return type(layer).__name__.lower() if type(layer) is not Map else "f"
+def attributions(net: Network, x: Any, output: int = 0, layer: str | None = None) -> Attributions:
+    """Follow an output back: what each unit of each layer before it, and each input, adds.
+
+    A unit u adds u dy/du, the slope of the output by it times what it is. Every layer is
+    taken as its tangent where the input passes it, y = J u + c; then the output is the sum
+    of what the inputs add and of what all offsets c add. Of an Affinity c is b; of a ReLU,
+    leaky or not, it is 0, so that for piecewise linear networks nothing is approximated:
+    each product is the sum over all paths from that unit of the product of their weights,
+    and the offsets are biases [1]_. Of a Sigmoid or Tanh, c is f(u) - f'(u) u: the sum is
+    still exact, but the slope is that at this input only. Such an output is better followed
+    from the layer before it, which `layer` names.
+
+    Parameters
+    ----------
+    net : Network
+        A crowd too.
+    x : array_like, shape (n,), (batch, n) or (nets, batch, n)
+    output : int
+        Which unit to follow back.
+    layer : str, optional
+        Of which layer; by default of the network's output.
+
+    Raises
+    ------
+    UnknownName
+        A KeyError with the names there are.
+    TypeError, ValueError, IndexError
+        If it is no Network, the input does not fit, or there is no such unit.
+
+    References
+    ----------
+    .. [1] S. Srinivas, F. Fleuret, "Full-gradient representation for neural network
+       visualization", NeurIPS 2019, prop. 1.
+
+    Examples
+    --------
+    >>> from minnet.study.gates import trained_xor
+    >>> attributions(trained_xor(), [1, 0], layer="fc2")
+    fc2[0] = 4.0573
+    from       offset     [0]  [1]
+    x                  6.9489    0
+    fc1   -0.00011428  6.9488    0
+    relu            0  6.9488    0
+    fc2       -2.8915  4.0573
+    """
+    watched = Watched(net)
+    y = watched.forward(x)
+    last = y if layer is None else watched.passage(layer).y
+    what = watched.net.label if layer is None else layer
+    if not 0 <= integer(output, "the number of an output") < last.shape[-1]:
+        raise IndexError(f"{what} has {last.shape[-1]} outputs, from 0, so there is no {output}")
+    dy = np.zeros_like(last)
+    dy[..., output] = 1
+    dx = watched.back(dy) if layer is None else watched.back_from(layer, dy, y)
+    shares: dict[str, Array] = {}
+    offsets: dict[str, Array] = {}
+    for name, passage in watched.passages.items():
+        if passage.dy is None or passage.dx is None:
+            continue  # nothing that the output depends on
+        shares[name] = watched.shown(passage.dy * passage.y)
+        if not isinstance(passage.layer, Container):  # which has those of the layers in it
+            offsets[name] = watched.shown(_offset(passage, passage.dy, passage.dx), 0)
+        if name == layer:
+            break
+    value = watched.shown(last)[..., output]
+    return Attributions(f"{what}[{output}]", value, watched.shown(dx * watched.x), shares, offsets)
 
 
-def _rule(layer: Layer) -> str:
-    kind = type(layer).__name__
-    if isinstance(layer, Affinity):
-        return f"{kind}, y = M x + b"
-    if isinstance(layer, Map):
-        return f"{kind}, y = {_function(layer)}(x)"
-    return f"{kind}, y = x" if isinstance(layer, Identity) else kind
+def _offset(passage: Passage, dy: Array, dx: Array) -> Array:
+    """dy . c for the tangent y = J u + c, so that dy . y = dx . u + dy . c."""
+    if isinstance(passage.layer, Affinity):
+        return (dy * along_batch(passage.layer.b)).sum(axis=-1)
+    return (dy * passage.y).sum(axis=-1) - (dx * passage.x).sum(axis=-1)
 
 
-def _back_rule(layer: Layer) -> str:
-    if isinstance(layer, Affinity):
-        return "dM = dy x^T, db = dy, dx = M^T dy"
-    if isinstance(layer, Map):
-        return f"dx = dy {_function(layer)}'(x)"
-    return "dx = dy" if isinstance(layer, Identity) else type(layer).__name__
+class Difference(dict[str, Array]):
+    """What one input makes of every layer minus what another does, by name.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,) or (batch, n)
+        The first input minus the second.
+    contributions : dict
+        Of each Affinity's name to M[i, j] (u1[j] - u2[j]), where u is what it is given:
+        the rows add up to its difference, for b falls out.
+    """
+
+    def __init__(
+        self, x: Array, differences: dict[str, Array], contributions: dict[str, Array]
+    ) -> None:
+        super().__init__(differences)
+        self.x, self.contributions = x, contributions
+
+    def __repr__(self) -> str:
+        parts = [by_unit({"x": self.x, **self})]
+        parts += [
+            matrix(name, products)
+            for name, products in self.contributions.items()
+            if products.ndim == 2
+        ]
+        return "\n\n".join(parts)
 
 
-def _forward_lines(passage: Passage) -> Iterator[str]:
-    layer, x = passage.layer, passage.x
-    for i, y in enumerate(passage.y):
-        if isinstance(layer, Affinity):
-            how = f"{_sum_of_products(layer.M[i], x)}{_term(layer.b[i])} = "
-        elif isinstance(layer, Map):
-            how = f"{_function(layer)}({_number(x[i])}) = "
-        else:
-            how = ""
-        yield f"  y[{i}] = {how}{_number(y)}"
+def difference(net: Network, x1: Any, x2: Any) -> Difference:
+    """What changes, layer by layer, between two inputs, and which weights carry it.
 
+    Parameters
+    ----------
+    net : Network
+        A crowd too.
+    x1, x2 : array_like, both of shape (n,), (batch, n) or (nets, batch, n)
 
-def _sum_of_products(weights: Array, values: Array) -> str:
-    terms = (f"{_term(w)}*{_factor(v)}" for w, v in zip(weights, values, strict=True))
-    text = "".join(terms)
-    return text[3:] if text.startswith(" + ") else f"-{text[3:]}"
+    Returns
+    -------
+    Difference
+        x1 minus x2: a dict of names to arrays, as `activations` gives.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no Network, or the inputs do not fit or differ in shape.
 
-def _term(value: Any) -> str:
-    return f" - {_number(-value)}" if value < 0 else f" + {_number(value)}"
-
-
-def _factor(value: Any) -> str:
-    return f"({_number(value)})" if value < 0 else _number(value)
-
-
-def _slope_lines(loss: Loss, y: Array, t: Array, dy: Array) -> Iterator[str]:
-    for i, slope in enumerate(dy):
-        p, e = _number(y[i]), _number(t[i])
-        if isinstance(loss, SquaredError):
-            how = f"y - t = {p}{_term(-t[i])} = "
-        elif isinstance(loss, MeanSquaredError):
-            how = f"2 (y - t) / m = 2*({p} - {e})/{len(y)} = "
-        elif isinstance(loss, BinaryCrossEntropy) and not loss.from_logits:
-            how = f"(y - t) / (y (1 - y)) = ({p} - {e}) / ({p}*{_number(1 - y[i])}) = "
-        else:
-            how = ""
-        yield f"  dL/dy[{i}] = {how}{_number(slope)}"
-
-
-def _back_lines(passage: Passage) -> Iterator[str]:
-    layer, x, dy, dx = passage.layer, passage.x, passage.dy, passage.dx
-    gradients = passage.gradients or {}
-    if dy is None or dx is None:
-        return
-    if isinstance(layer, Affinity):
-        for i, d in enumerate(dy):
-            for j, value in enumerate(x):
-                product = f"dy[{i}] x[{j}] = {_number(d)}*{_factor(value)}"
-                yield f"  dM[{i},{j}] = {product} = {_number(gradients['M'][i, j])}"
-            yield f"  db[{i}] = dy[{i}] = {_number(gradients['b'][i])}"
-    else:
-        for key, gradient in gradients.items():
-            yield f"  d{key} = {np.array2string(gradient, precision=5)}"
-    for j, value in enumerate(dx):
-        if isinstance(layer, Affinity):
-            how = f"{_sum_of_products(layer.M[:, j], dy)} = "
-        elif isinstance(layer, Map):
-            slope = layer.dfdx(x)[j]
-            how = f"{_number(dy[j])} * {_function(layer)}'({_number(x[j])}) = "
-            how += f"{_number(dy[j])}*{_factor(slope)} = "
-        else:
-            how = ""
-        yield f"  dx[{j}] = {how}{_number(value)}"
-
-
-def _update_lines(
-    net: Network, name: str, before: Array, gradient: Array, after: Array
-) -> Iterator[str]:
-    optimizer = net.optimizer
-    plain = isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
-    for index in np.ndindex(before.shape):
-        old, g, new = _number(before[index]), _number(gradient[index]), _number(after[index])
-        where = f"{name}[{','.join(map(str, index))}]"
-        if plain:
-            yield f"  {where} = {old} - {_number(net.alpha)}*{_factor(gradient[index])} = {new}"
-        else:
-            yield f"  {where}: {old}, gradient {g}, becomes {new}"
+    Examples
+    --------
+    >>> from minnet.study.gates import trained_xor
+    >>> difference(trained_xor(), [1, 0], [0, 0])
+    layer        [0]      [1]
+    x              1        0
+    fc1       2.2371  -2.2849
+    relu      2.2371        0
+    fc2       6.9488
+    sigmoid  0.93042
+    <BLANKLINE>
+    fc1     x[0]  x[1]      sum
+    [0]   2.2371     0   2.2371
+    [1]  -2.2849     0  -2.2849
+    <BLANKLINE>
+    fc2    x[0]  x[1]     sum
+    [0]  6.9488     0  6.9488
+    """
+    if np.shape(x1) != np.shape(x2):
+        raise ValueError(f"the inputs have different shapes, {np.shape(x1)} and {np.shape(x2)}")
+    one, two = Watched(net), Watched(net)
+    one.forward(x1)
+    two.forward(x2)
+    changes, carried = {}, {}
+    for name, passage in one.passages.items():
+        other = two.passages[name]
+        changes[name] = one.shown(passage.y - other.y)
+        if isinstance(passage.layer, Affinity):
+            carried[name] = one.shown(_products(passage, passage.x - other.x), 2)
+    x = np.array(x1, one.net.dtype) - np.array(x2, one.net.dtype)
+    return Difference(x, changes, carried)

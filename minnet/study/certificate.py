@@ -7,6 +7,7 @@ checked by Euler's formula and by areas, the rest by the layers' own forward.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minnet.checks import Array
+from minnet.combinators import Parallel, Skip
 from minnet.layers import Layer, LeakyReLU, ReLU
 from minnet.structure import Chain
 from minnet.study.piecewise import ENTRIES, PiecewiseLinear
@@ -183,6 +185,21 @@ def _(layer: Chain, x: Array, bent: list[Array]) -> Array:
     for inner in layer.layers:
         x = through(inner, x, bent)
     return x
+
+
+@through.register
+def _(layer: Parallel, x: Array, bent: list[Array]) -> Array:
+    """The k-th bends of all branches are one bend of the whole."""
+    each: list[list[Array]] = [[] for _ in layer.layers]
+    outputs = [through(*branch) for branch in zip(layer.layers, itertools.repeat(x), each)]
+    for level in itertools.zip_longest(*each, fillvalue=np.zeros((len(x), 0))):
+        bent.append(np.concatenate(level, axis=-1))
+    return np.concatenate(outputs, axis=-1)
+
+
+@through.register
+def _(layer: Skip, x: Array, bent: list[Array]) -> Array:
+    return np.concatenate([x, through(layer.layers[0], x, bent)], axis=-1)
 
 
 class _OwnForward:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minnet.checks import Array, floating
+from minnet.combinators import Parallel, Select, Skip
 from minnet.layers import Affinity, Identity, Layer, LeakyReLU, ReLU
 from minnet.structure import Chain
 from minnet.study.exact import ExactRows
@@ -69,8 +70,8 @@ def straight(M: Array, b: Array) -> Stage:
 def stages_of(layer: Layer, width: int) -> list[Stage]:
     """The stages of a layer of `width` inputs. Register a function to teach it a new layer."""
     raise ValueError(
-        f"{layer.label} is not piecewise linear; known are Affinity, ReLU, LeakyReLU, Identity "
-        "and networks of these"
+        f"{layer.label} is not piecewise linear; known are Affinity, ReLU, LeakyReLU, Identity, "
+        "Select, and networks, Parallel and Skip of these"
     )
 
 
@@ -94,6 +95,21 @@ def _(layer: Identity, width: int) -> list[Stage]:
 
 
 @stages_of.register
+def _(layer: Select, width: int) -> list[Stage]:
+    return [straight(np.eye(width)[layer.indices], np.zeros(len(layer.indices)))]
+
+
+@stages_of.register
+def _(layer: Parallel, width: int) -> list[Stage]:
+    return _side_by_side([stages_of(branch, width) for branch in layer.layers], width)
+
+
+@stages_of.register
+def _(layer: Skip, width: int) -> list[Stage]:
+    return _side_by_side([[], *(stages_of(inner, width) for inner in layer.layers)], width)
+
+
+@stages_of.register
 def _(layer: ReLU, width: int) -> list[Stage]:
     return [_activation(width, 0.0)]
 
@@ -105,6 +121,56 @@ def _(layer: LeakyReLU, width: int) -> list[Stage]:
 
 def _activation(width: int, leak: float) -> Stage:
     return Stage(np.eye(width), np.zeros(width), np.full(width, leak))
+
+
+def _side_by_side(branches: Sequence[list[Stage]], width: int) -> list[Stage]:
+    """One chain for branches on the same inputs: the k-th bends of all are in one stage.
+
+    Where a branch has fewer stages between two bends than another, it waits.
+    """
+    stages: list[Stage] = []
+    segments = [_segments(stages) for stages in branches]
+    widths = [width] * len(branches)
+    for level in range(max(map(len, segments))):
+        parts = [branch[level] if level < len(branch) else [] for branch in segments]
+        for back in reversed(range(max(map(len, parts)))):
+            row = [
+                part[-1 - back] if back < len(part) else straight(np.eye(w), np.zeros(w))
+                for part, w in zip(parts, widths, strict=True)
+            ]
+            stages.append(_stacked(row, shared=not stages))
+            widths = [len(stage.b) for stage in row]
+    return stages or [straight(np.tile(np.eye(width), (len(branches), 1)), np.zeros(sum(widths)))]
+
+
+def _segments(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """The stages cut behind each bend."""
+    segments: list[list[Stage]] = [[]]
+    for stage in stages:
+        segments[-1].append(stage)
+        if len(stage.bending):
+            segments.append([])
+    return segments
+
+
+def _stacked(stages: Sequence[Stage], shared: bool) -> Stage:
+    """One stage of several, on the same inputs or each on its own."""
+    M = np.vstack([stage.M for stage in stages]) if shared else _block_diagonal(stages)
+    return Stage(
+        M,
+        np.concatenate([stage.b for stage in stages]),
+        np.concatenate([stage.leak for stage in stages]),
+    )
+
+
+def _block_diagonal(stages: Sequence[Stage]) -> Array:
+    M = np.zeros(np.sum([stage.M.shape for stage in stages], axis=0))
+    row = column = 0
+    for stage in stages:
+        rows, columns = stage.M.shape
+        M[row : row + rows, column : column + columns] = stage.M
+        row, column = row + rows, column + columns
+    return M
 
 
 def _joined(stages: Sequence[Stage]) -> list[Stage]:
@@ -238,7 +304,7 @@ def local_map(net: Layer, x: Any) -> tuple[Array, Array]:
     Parameters
     ----------
     net : Network or Layer
-        Of Affinity, ReLU, LeakyReLU and Identity, and networks of these.
+        Of Affinity, ReLU, LeakyReLU, Identity and Select, and networks, Parallel and Skip of these.
     x : array_like, shape (batch, n) or (n,)
 
     Returns

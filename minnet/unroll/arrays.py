@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,9 @@ from minnet.checks import Array
 from minnet.unroll.symbols import Symbol
 from minnet.unroll.tracing import Step
 
-Call = Callable[[], Any]
+Call = partial[Any]
+
+LANES = 64  # nets come in multiples of it
 
 _VIEWS = {"index", "reshape", "transpose"}
 
@@ -35,6 +37,8 @@ class Plan:
         The inputs that each net has its own of; the others are shared.
     chunk : int
         How many nets.
+    given : dict, optional
+        Inputs that lie elsewhere, by name.
 
     Attributes
     ----------
@@ -48,10 +52,12 @@ class Plan:
         What the buffers take.
     """
 
-    def __init__(self, step: Step, per_net: set[str], chunk: int) -> None:
+    def __init__(
+        self, step: Step, per_net: set[str], chunk: int, given: Mapping[str, Array] | None = None
+    ) -> None:
         self.chunk, self._per_net = chunk, per_net
         self.calls: list[Call] = []
-        self.inputs: dict[str, Array] = {}
+        self.inputs: dict[str, Array] = dict(given or {})
         self.bytes = 0
         self._arrays: dict[Symbol, Array] = {}
         self._buffers: dict[Symbol, Array] = {}  # by symbol: the memory that its array is in
@@ -59,22 +65,27 @@ class Plan:
         ends = {"loss": step.loss, "y": step.y, "p": step.p}
         ends |= {f"memory_{key}": symbol for key, symbol in step.memory.items()}
         symbols = _in_use(step.tape.symbols, ends.values())
-        self._last_use = _last_uses(symbols, ends.values())
         self._place = _places(symbols)
-        self._replaces = _replacements(symbols, ends)
+        self._last_use = _last_uses(symbols, ends.values(), self._place)
+        self._replaces = {} if given and step.memory else _replacements(symbols, ends)
         for number, symbol in enumerate(symbols):
             self._add(symbol)
             self._release(number)
         self.outputs = {name: self._arrays[symbol] for name, symbol in ends.items()}
 
+    def take(self) -> None:
+        """One step on the fact in `inputs`."""
+        for call in self.calls:
+            call()
+
     def _add(self, symbol: Symbol) -> None:
         op, setting = symbol.op, symbol.setting
-        args = [self._arrays[arg] for arg in _operands(symbol)]
+        args = [self._arrays[arg] for arg in symbol.args]
         if op == "input":
             nets = self.chunk if setting in self._per_net else 1
-            self._arrays[symbol] = self.inputs[setting] = np.zeros(
-                (*symbol.shape, nets), symbol.dtype
-            )
+            if setting not in self.inputs:
+                self.inputs[setting] = np.zeros((*symbol.shape, nets), symbol.dtype)
+            self._arrays[symbol] = self.inputs[setting]
         elif op == "number":
             self._arrays[symbol] = np.array(setting)
         elif op == "constant":
@@ -84,7 +95,7 @@ class Plan:
         elif op == "concatenate":
             self._join(symbol, args)
         elif op == "matmul":
-            self._multiply(self._output(symbol, args), *args)
+            self._multiply(symbol, *args)
         elif op == "reduce":
             self._fold(symbol, args[0], *setting)
         elif op == "where":
@@ -161,36 +172,31 @@ class Plan:
                 self._call(np.copyto, target, array)
             start = stop
 
-    def _multiply(self, out: Array, a: Array, b: Array) -> None:
-        """A matrix product, as one multiplication and addition of arrays per inner index."""
-        terms = [(a[:, k, None], b[None, k]) for k in range(a.shape[1])]
-        self._call(np.multiply, *terms[0], out)
-        if len(terms) > 1:
-            product = np.empty_like(out)
-            self.bytes += product.nbytes
-            for term in terms[1:]:
-                self._call(np.multiply, *term, product)
-                self._call(np.add, out, product, out)
+    def _multiply(self, symbol: Symbol, a: Array, b: Array) -> None:
+        """A matrix product of each net's own arrays, or one for many nets where one is shared."""
+        if a.shape[-1] == b.shape[-1]:
+            out = self._output(symbol, [a, b])
+            if a.shape[-1] == 1:
+                self._call(np.matmul, a[..., 0], b[..., 0], out=out[..., 0])
+            elif a.shape[1] == 1:
+                self._call(np.multiply, a, b, out)
+            else:
+                self._call(np.einsum, "fkn,kjn->fjn", a, b, out=out)
+        elif a.shape[-1] == 1:
+            self._call(
+                np.matmul, a[..., 0], _blocks(b, 1), out=_blocks(self._output(symbol, [b]), 1)
+            )
+        else:
+            self._call(
+                np.matmul, b[..., 0].T, _blocks(a, 0), out=_blocks(self._output(symbol, [a]), 0)
+            )
 
     def _fold(self, symbol: Symbol, array: Array, op: str, axes: tuple[int, ...]) -> None:
-        """A sum or extremum over axes of one net, in the order of the entries."""
-        kept = [i for i in range(array.ndim - 1) if i not in axes]
-        rows = array.transpose(*axes, *kept, array.ndim - 1)
-        parts = [rows[index] for index in np.ndindex(rows.shape[: len(axes)])]
-        out = self._output(symbol, [array])
-        ufunc = getattr(np, op)
-        self._call(ufunc, parts[0], parts[1], out=out)
-        for part in parts[2:]:
-            self._call(ufunc, out, part, out=out)
+        """A sum or extremum over axes of one net."""
+        self._call(getattr(np, op).reduce, array, axis=axes, out=self._output(symbol, [array]))
 
     def _choose(self, symbol: Symbol, args: list[Array]) -> None:
-        out = self._output(symbol, args)
-        if _is_one_or_exponential(symbol):
-            # exp(min(x, 0)) has the same bits, and is five times faster than a choice
-            self._call(np.minimum, args[0], np.array(0, symbol.dtype), out=out)
-            self._call(np.exp, out, out=out)
-        else:
-            self._call(_where, out, *args)
+        self._call(_where, self._output(symbol, args), *args)
 
     def _apply(self, symbol: Symbol, ufunc: np.ufunc, args: list[Array]) -> None:
         kinds = [arg.dtype for arg in symbol.args if arg.op != "number"]
@@ -198,33 +204,24 @@ class Plan:
         if common.kind == "b":
             common = symbol.dtype
         numbers = (arg.astype(common) if arg.ndim == 0 else arg for arg in args)
-        self._call(ufunc, *numbers, out=self._output(symbol, args))
+        if ufunc in (np.minimum, np.maximum):
+            self._call(ufunc, *numbers, out=self._output(symbol, args))
+        else:  # a call without keywords is a tenth of a microsecond faster
+            self._call(ufunc, *numbers, self._output(symbol, args))
 
 
 def _where(out: Array, condition: Array, yes: Array, no: Array) -> None:
     out[...] = np.where(condition, yes, no)
 
 
-def _is_one_or_exponential(symbol: Symbol) -> bool:
-    """Whether this is exp(-|x|) where x < 0, and 1 elsewhere."""
-    if symbol.op != "where":
-        return False
-    condition, yes, no = symbol.args
-    if condition.op != "less" or yes.op != "exp" or yes.args[0].op != "negative":
-        return False
-    size = yes.args[0].args[0]
-    return (
-        size.op == "absolute"
-        and size.args[0] is condition.args[0]
-        and condition.args[1].setting == 0.0
-        and no.op in ("number", "constant")
-        and bool(np.all(no.setting == 1))
-    )
+def _blocks(array: Array, axis: int) -> Array:
+    """Columns (k, *, nets) or (*, k, nets) as matrices (*, nets / LANES, k, LANES), a view.
 
-
-def _operands(symbol: Symbol) -> tuple[Symbol, ...]:
-    """The symbols whose arrays it is computed from."""
-    return symbol.args[0].args[:1] if _is_one_or_exponential(symbol) else symbol.args
+    One product of many matrices is many products of one size, so that the bits of a net
+    do not depend on how many there are.
+    """
+    blocks = array.reshape(*array.shape[:2], -1, LANES)
+    return blocks.transpose(axis, 2, 1 - axis, 3)
 
 
 def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
@@ -234,7 +231,7 @@ def _in_use(symbols: Iterable[Symbol], ends: Iterable[Symbol]) -> list[Symbol]:
         symbol = stack.pop()
         if symbol not in needed:
             needed.add(symbol)
-            stack.extend(_operands(symbol))
+            stack.extend(symbol.args)
     return [symbol for symbol in symbols if symbol in needed]
 
 
@@ -252,18 +249,24 @@ def _looked_at(symbol: Symbol) -> Iterator[Symbol]:
         yield symbol
 
 
-def _last_uses(symbols: list[Symbol], ends: Iterable[Symbol]) -> dict[int, list[Symbol]]:
+def _last_uses(
+    symbols: list[Symbol], ends: Iterable[Symbol], places: Mapping[Symbol, tuple[Symbol, Any]]
+) -> dict[int, list[Symbol]]:
     """By number of a symbol: those whose memory is free when it has been computed."""
     last: dict[Symbol, int] = {}
     for number, symbol in enumerate(symbols):
-        for arg in _operands(symbol):
+        for arg in symbol.args:
             last[arg] = number
     # a view keeps what it looks at, be it the copy that another reshape had to make
     for symbol in reversed(symbols):
         if symbol.op in _VIEWS and symbol in last:
             looked_at = symbol.args[0]
             last[looked_at] = max(last.get(looked_at, 0), last[symbol])
+    # what was computed into its place in a concatenation is read there
+    for part, (whole, _) in places.items():
+        last[whole] = max(last.get(whole, 0), last[part])
     kept = {symbol for end in ends for symbol in _looked_at(end)}
+    kept |= {places[end][0] for end in kept if end in places}
     freed: defaultdict[int, list[Symbol]] = defaultdict(list)
     for symbol, number in last.items():
         if symbol not in kept and symbol.op not in ("input", "number", "constant"):

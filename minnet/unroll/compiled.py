@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.checks import Array
+from minnet.unroll.arrays import LANES
 from minnet.unroll.program import Program
 from minnet.unroll.scalars import MATH_FUNCTIONS, PYTHON, Notation
 from minnet.unroll.symbols import Untraceable
@@ -75,7 +76,18 @@ def _compiled_one(text: str) -> Callable[..., None]:
 
 
 class CompiledPlan:
-    """One step of a chunk of nets, with the interface of `Plan`, as one compiled call."""
+    """Steps of a chunk of nets as one compiled call, for LANES nets at a time.
+
+    Their numbers stay in one small buffer from the first step to the last. Its rows lie a
+    fixed distance apart, so that the compiler sees that they do not overlap.
+
+    Attributes
+    ----------
+    inputs, outputs, bytes
+        As those of `Plan`.
+    """
+
+    calls = ()
 
     def __init__(
         self, net: Network, x_shape: Shape, t_shape: Shape, per_net: set[str], chunk: int
@@ -90,31 +102,86 @@ class CompiledPlan:
             for name, array in arrays.items()
         }
         program = Program(net, x_shape, t_shape, _notation(net.dtype))
-        loss, y = np.zeros(chunk, net.dtype), np.zeros((len(program.y), chunk), net.dtype)
+        self._total, loss = np.zeros(chunk, net.dtype), np.zeros(chunk, net.dtype)
+        y = np.zeros((len(program.y), chunk), net.dtype)
         self.outputs = {**{name: self.inputs[name] for name in state}, "loss": loss, "y": y}
-        sizes = {name: array.size for name, array in state.items()}
-        run = _compiled_many(_source(program, sizes, list(arrays), per_net), net.dtype.char)
-        self.calls = [functools.partial(run, *self.inputs.values(), loss, y)]
+        source = _source(program, state, per_net, net.loss.output_range)
+        run = _compiled_many(source, net.dtype.char)
+        numbers = [array for name, array in self.inputs.items() if name not in ("x", "t")]
+        self._run = functools.partial(run, *numbers, self._total, loss, y)
         self.bytes = sum(array.nbytes for array in (*self.inputs.values(), loss, y))
 
+    def take(self) -> None:
+        """One step on the fact in `inputs`."""
+        self.run(self.inputs["x"][None], self.inputs["t"][None], range(1))
 
-def _source(program: Program, sizes: dict[str, int], arrays: list[str], per_net: set[str]) -> str:
-    """A function of these arrays, `loss` and `y`: a step of every net, the state in place."""
-    places = [f"{name}_[{i}, i]" for name, size in sizes.items() for i in range(size)]
+    def run(self, x: Array, t: Array, steps: range) -> Array:
+        """These steps on facts x (facts, ..., 1), t again and again.
+
+        Returns the sums of the losses (nets,), nan where an output was out of range.
+        """
+        self._run(x, t, steps.start, len(steps))
+        return self._total
+
+
+def _source(
+    program: Program,
+    state: dict[str, Array],
+    per_net: set[str],
+    output_range: tuple[float, float],
+) -> str:
+    """A function that takes steps of all nets, the state in place."""
+    kept = [f"{key}_[{k}, n + i]" for key, array in state.items() for k in range(array.size)]
+    kind = next(iter(state.values())).dtype
+    places, rows = [], []
+    for place, array in zip(kept, (a for a in state.values() for _ in range(a.size)), strict=True):
+        if array.dtype == kind:
+            rows.append(place)
+            place = f"buffer[{len(rows) - 1} * {LANES} + i]"
+        places.append(place)
+    size = len(rows)
+    total, loss, *y = (f"buffer[{k} * {LANES} + i]" for k in range(size, size + 2 + len(program.y)))
     shared: list[str] = []
     own: list[str] = []
-    for array, names in (("x", program.x), ("t", program.t), ("alpha", np.array("alpha"))):
+    for key, names in (("x", program.x), ("t", program.t), ("alpha", np.array("alpha"))):
         for index, name in np.ndenumerate(names):
-            place = ", ".join([*map(str, index), "i" if array in per_net else "0"])
-            (own if array in per_net else shared).append(f"{name} = {array}_[{place}]")
-    own += [f"{name} = {place}" for name, place in zip(program.state, places, strict=True)]
-    own += [f"{name} = {text}" for name, text in program.lines]
-    own += [f"{place} = {name}" for name, place in zip(program.state, places, strict=True)]
-    own += [f"y_[{k}, i] = {name}" for k, name in enumerate(program.y)]
-    own.append("loss_[i] = loss")
-    parameters = ", ".join(f"{name}_" for name in (*arrays, "loss", "y"))
-    lines = [*shared, "for i in range(len(loss_)):", *(f"    {line}" for line in own)]
-    return f"def run({parameters}):\n" + "".join(f"    {line}\n" for line in lines)
+            which = () if key == "alpha" else ("fact",)
+            place = ", ".join(map(str, (*which, *index, "n + i" if key in per_net else 0)))
+            (own if key in per_net else shared).append(f"{name} = {key}_[{place}]")
+    low, high = output_range
+    lines = [
+        *own,
+        *(f"{name} = {place}" for name, place in zip(program.state, places, strict=True)),
+        *(f"{name} = {text}" for name, text in program.lines),
+        *(f"{place} = {name}" for name, place in zip(program.state, places, strict=True)),
+        *(f"{place} = {name}" for name, place in zip(program.y, y, strict=True)),
+        f"{loss} = loss",
+    ]
+    outside = [f"{name} < number({low}) or {name} > number({high})" for name in program.y]
+    if not math.isinf(low) or not math.isinf(high):
+        lines += [f"loss = number(nan) if {test} else loss" for test in outside]
+    lines.append(f"{total} += loss")
+    each = f"for i in range({LANES}):"
+    parameters = ", ".join(f"{name}_" for name in (*state, "alpha", "total", "loss", "y", "x", "t"))
+    text = [
+        f"def run({parameters}, first, count):",
+        f"    buffer = empty({size + 2 + len(y)} * {LANES}, kind)",
+        f"    for n in range(0, len(loss_), {LANES}):",
+        f"        {each}",
+        *(f"            buffer[{k} * {LANES} + i] = {row}" for k, row in enumerate(rows)),
+        f"            {total} = zero",
+        "        for step in range(first, first + count):",
+        "            fact = step % len(x_)",
+        *(f"            {line}" for line in shared),
+        f"            {each}",
+        *(f"                {line}" for line in lines),
+        f"        {each}",
+        *(f"            {row} = buffer[{k} * {LANES} + i]" for k, row in enumerate(rows)),
+        f"            total_[n + i] = {total}",
+        f"            loss_[n + i] = {loss}",
+        *(f"            y_[{k}, n + i] = {place}" for k, place in enumerate(y)),
+    ]
+    return "\n".join(text)
 
 
 def _notation(dtype: np.dtype[Any]) -> Notation:
@@ -138,6 +205,7 @@ def _compiled_many(text: str, kind: str) -> Callable[..., None]:
     names: dict[str, Any] = {name: getattr(math, name, abs) for name in MATH_FUNCTIONS.values()}
     names |= {"exp": exp, "tanh": numba.njit(**_FAST)(tanh)}
     names |= {"number": number, "one": number(1), "zero": number(0), "pow": math.pow}
+    names |= {"nan": math.nan, "empty": np.empty, "kind": number}
     exec(compile(text, "<a step of many nets>", "exec"), names)
     compiled: Callable[..., None] = numba.njit(**_FAST, nogil=True)(names["run"])
     return compiled

@@ -10,8 +10,9 @@ import numpy as np
 from minnet.checks import Array
 from minnet.facts import Fact
 from minnet.parameters import split
-from minnet.unroll.arrays import Plan
+from minnet.unroll.arrays import LANES, Plan
 from minnet.unroll.compiled import CompiledPlan
+from minnet.unroll.identities import simplified
 from minnet.unroll.symbols import Untraceable
 from minnet.unroll.tracing import Shape, trace_step
 
@@ -43,20 +44,20 @@ class Crowd:
         self.per_net = {"p", *(f"memory_{key}" for key in net.optimizer.start(net._flat))}
         own = {"x": len(x_shape) == 3, "t": len(t_shape) == 3, "alpha": np.ndim(net.alpha) > 0}
         self.per_net |= {name for name, is_own in own.items() if is_own}
-        trial = self.planned(8)
+        trial = self.planned(LANES)
         self.calls = len(trial.calls)
         if self.calls > MOST_CALLS:
             raise Untraceable(f"a step would take {self.calls} calls on arrays of nets")
-        self.chunk = int(np.clip(CACHE * 8 // trial.bytes // 8 * 8, 64, 16384))
+        self.chunk = int(np.clip(CACHE // trial.bytes, 1, 256)) * LANES
         self._plans: dict[tuple[int, int], Plan | CompiledPlan] = {}
 
     def planned(self, width: int) -> Plan | CompiledPlan:
         """A new plan for so many nets."""
-        return Plan(trace_step(self.net, *self.shapes), self.per_net, width)
+        return Plan(simplified(trace_step(self.net, *self.shapes)), self.per_net, width)
 
     def plan(self, nets: int, lane: int) -> Plan | CompiledPlan:
         """The plan for so many nets, of which each thread has its own."""
-        width = -(-nets // 8) * 8
+        width = -(-nets // LANES) * LANES
         if (width, lane) not in self._plans:
             self._plans[width, lane] = self.planned(width)
         return self._plans[width, lane]
@@ -152,8 +153,12 @@ class _Chunk:
 
     def _try(self, facts: Sequence[Fact], block: range) -> bool:
         """Take these steps; whether every net that is running stayed finite, and in range."""
-        total = np.zeros_like(self.plan.outputs["loss"])
         inside = True
+        if isinstance(self.plan, CompiledPlan) and not {"x", "t"} & self.per_net:
+            x, t = (np.stack(arrays)[..., None] for arrays in zip(*facts, strict=True))
+            total = self.plan.run(x, t, block)
+            return bool((self._is_finite(total) | self.stopped).all())
+        total = np.zeros_like(self.plan.outputs["loss"])
         for step in block:
             self._take(facts[step % len(facts)])
             total += self.plan.outputs["loss"]
@@ -166,8 +171,7 @@ class _Chunk:
             for name, values in zip("xt", fact, strict=True):
                 own = name in self.per_net
                 self._fill(name, np.moveaxis(values[self.nets], 0, -1) if own else values)
-        for call in self.plan.calls:
-            call()
+        self.plan.take()
         for name in self.state:
             before, after = self.plan.inputs.get(name), self.plan.outputs[name]
             if before is not None and before is not after:

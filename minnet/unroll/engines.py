@@ -7,15 +7,16 @@ on how many facts come or what ran before, so that a replay gives the same bits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet.checks import Array, positive_int
-from minnet.facts import Facts, checked_arrays, checked_facts
+from minnet.facts import Fact, Facts, checked_arrays, checked_facts
 from minnet.snapshots import unchanged_by_errors
+from minnet.unroll.buffers import Buffers
 from minnet.unroll.crowds import CompiledCrowd, Crowd
 from minnet.unroll.floats import Floats, Work
 from minnet.unroll.stamps import stamp
@@ -50,7 +51,7 @@ class Choice:
     not minnet's own has had its settings changed since.
     """
 
-    runner: Floats | Crowd | None
+    runner: Floats | Buffers | Crowd | None
     engine: Engine
     stamp: Any
 
@@ -71,26 +72,43 @@ def choice(net: Network, x_shape: Shape, t_shape: Shape) -> Choice:
     return chosen
 
 
-def _choose(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Floats | Crowd | None, Engine]:
+def _choose(
+    net: Network, x_shape: Shape, t_shape: Shape
+) -> tuple[Floats | Buffers | Crowd | None, Engine]:
     asked = net._engine
     if asked == "layers":
         return None, Engine("layers", "as asked for")
-    name = "floats" if net.nets is None else "arrays"
     try:
-        if asked not in ("auto", "numba", name):
-            kind = "plain network" if net.nets is None else "crowd"
-            raise Untraceable(f"{asked!r} does not run a {kind}")
-        if net.nets is None:
-            floats = Floats(net, x_shape, t_shape, compiled=asked == "numba")
-            name = "numba" if asked == "numba" else name
-            return floats, Engine(name, f"{floats.program.operations} operations a step")
-        if asked == "numba":
-            compiled = CompiledCrowd(net, x_shape, t_shape)
-            return compiled, Engine("numba", f"compiled, for {compiled.chunk} nets")
-        crowd = Crowd(net, x_shape, t_shape)
-        return crowd, Engine(name, f"{crowd.calls} calls a step for {crowd.chunk} nets")
+        return (_for_one if net.nets is None else _for_many)(net, x_shape, t_shape)
     except Untraceable as error:
         return None, Engine("layers", str(error))
+
+
+def _for_one(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Floats | Buffers, Engine]:
+    asked = net._engine
+    why = "as asked for"
+    if asked != "arrays":
+        try:
+            floats = Floats(net, x_shape, t_shape, compiled=asked == "numba")
+        except Untraceable as error:
+            if asked != "auto":
+                raise
+            why = str(error)
+        else:
+            name = "numba" if asked == "numba" else "floats"
+            return floats, Engine(name, f"{floats.program.operations} operations a step")
+    buffers = Buffers(net, x_shape, t_shape)
+    return buffers, Engine("arrays", f"{buffers.calls} calls a step; {why}")
+
+
+def _for_many(net: Network, x_shape: Shape, t_shape: Shape) -> tuple[Crowd, Engine]:
+    if net._engine == "floats":
+        raise Untraceable("'floats' does not run a crowd")
+    if net._engine == "numba":
+        compiled = CompiledCrowd(net, x_shape, t_shape)
+        return compiled, Engine("numba", f"compiled, for {compiled.chunk} nets")
+    crowd = Crowd(net, x_shape, t_shape)
+    return crowd, Engine("arrays", f"{crowd.calls} calls a step for {crowd.chunk} nets")
 
 
 def written_out(net: Network, x: Array, t: Array) -> Callable[[int, Array, Array], Any] | None:
@@ -142,16 +160,17 @@ def _learn_all(net: Network, facts: Any, epochs: int) -> Any:
     if isinstance(facts, Facts):
         x, t = checked_arrays(net, facts)
         shapes = {(x.shape[1:], t.shape[1:])}
+        each: Sequence[Fact] = list(zip(x, t, strict=True))
     else:
-        checked = checked_facts(net, facts)
-        shapes = {(x.shape, t.shape) for x, t in checked}
+        each = checked_facts(net, facts)
+        shapes = {(x.shape, t.shape) for x, t in each}
     runner = choice(net, *shapes.pop()).runner if len(shapes) == 1 else None
     if runner is None:
         return None
-    if not isinstance(facts, Facts):
-        x, t = (np.stack(arrays) for arrays in zip(*checked, strict=True))
     with unchanged_by_errors(net):
         net._start_learning()
-        if isinstance(runner, Crowd):
-            return runner.learn(net, list(zip(x, t, strict=True)), epochs)
+        if not isinstance(runner, Floats):
+            return runner.learn(net, each, epochs)
+        if not isinstance(facts, Facts):
+            x, t = (np.stack(arrays) for arrays in zip(*each, strict=True))
         return runner.learn(net, Work(x, t, epochs * len(x)))

@@ -132,7 +132,7 @@ def _labelled(
     for symbol, label in step.labels.items():
         labels = element_names(label, symbol.shape)
         for name, element in zip(labels.ravel(), scalars[symbol].ravel(), strict=True):
-            if element in needed:
+            if element in needed and element.op not in ("input", "constant"):
                 labelled.setdefault(element, name)
     return [(name, element) for element, name in labelled.items()]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet.layers import Layer, Map
 from minnet.losses import Loss
-from minnet.structure import leaves
+from minnet.structure import Container, containers
 
 if TYPE_CHECKING:
     from minnet.network import Network
@@ -28,7 +28,8 @@ def stamp(net: Network) -> tuple[Any, ...]:
     Seen are attributes, with the contents of arrays, lists and dictionaries, and the
     variables, defaults and globals that functions name. What lies deeper is not.
     """
-    parts: list[Layer | Loss | Any] = [layer for _, layer in leaves(net)]
+    layers = (layer for container in containers(net) for layer in container.layers)
+    parts: list[Layer | Loss | Any] = [x for x in layers if not isinstance(x, Container)]
     parts += [net.loss, net.optimizer]
     return tuple(
         value

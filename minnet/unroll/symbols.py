@@ -111,7 +111,7 @@ class Symbol(NDArrayOperatorsMixin):
         if method != "__call__":
             raise Untraceable(f"np.{ufunc.__name__}.{method}")
         args = tuple(self.tape.symbol(value) for value in inputs)
-        return _matmul(self.tape, *args) if ufunc is np.matmul else _apply(self.tape, ufunc, args)
+        return _matmul(self.tape, *args) if ufunc is np.matmul else apply(self.tape, ufunc, args)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: Any, options: Any
@@ -162,6 +162,8 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __getitem__(self, key: Any) -> Symbol:
         parts = key if isinstance(key, tuple) else (key,)
+        if len(parts) == 2 and parts[0] is Ellipsis and isinstance(parts[1], np.ndarray):
+            return _take(self.tape, self, parts[1])
         if any(
             not (part is None or part is Ellipsis or isinstance(part, (int, slice)))
             for part in parts
@@ -210,7 +212,7 @@ class Symbol(NDArrayOperatorsMixin):
         return _matmul(self.tape, self, self.tape.symbol(other))
 
 
-def _apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
+def apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
     """One element-by-element operation, in its simplest form."""
     if ufunc is np.positive:
         return args[0]
@@ -318,6 +320,14 @@ def _concatenate(tape: Tape, parts: Sequence[Any], axis: int = 0) -> Symbol:
     return tape.record("concatenate", tuple(symbols), tuple(shape), symbols[0].dtype, axis)
 
 
+def _take(tape: Tape, a: Symbol, indices: Any) -> Symbol:
+    """a[..., indices]: what stands side by side stays together."""
+    flat = np.arange(a.shape[-1])[indices].ravel()
+    runs = np.split(flat, np.flatnonzero(np.diff(flat) != 1) + 1)
+    taken = _concatenate(tape, [a[..., int(run[0]) : int(run[-1]) + 1] for run in runs], -1)
+    return _reshape(tape, taken, (*a.shape[:-1], *indices.shape))
+
+
 def _stack(tape: Tape, parts: Sequence[Any], axis: int = 0) -> Symbol:
     return _concatenate(tape, [_expand_dims(tape, tape.symbol(p), axis) for p in parts], axis)
 
@@ -347,7 +357,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ravel": lambda tape, a: _reshape(tape, a, -1),
     "transpose": _transpose,
     "swapaxes": _swapaxes,
-    "broadcast_to": lambda tape, a, shape: a + np.zeros(shape),
+    "broadcast_to": lambda tape, a, shape: a if a.shape == shape else a + np.zeros(shape),
     "outer": _outer,
     "dot": lambda tape, a, b: _matmul(tape, tape.symbol(a), tape.symbol(b)),
     "sum": lambda tape, a, axis=None, keepdims=False: a.sum(axis, keepdims),

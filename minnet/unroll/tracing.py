@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minnet.checks import Array
 from minnet.layers import Layer
 from minnet.parameters import split
-from minnet.structure import Chain
+from minnet.structure import Container
 from minnet.unroll.symbols import Symbol, Tape, Untraceable
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Step:
         are inputs of the tape, "p" and "memory_v" for a v, beside "x", "t" and "alpha".
     labels : dict
         Names of symbols that a reader wants to see, in the order of computation.
+    slope : Symbol
+        The loss's gradient at y, where backprop begins.
     """
 
     tape: Tape
@@ -40,10 +42,11 @@ class Step:
     p: Symbol
     memory: dict[str, Symbol]
     labels: dict[Symbol, str]
+    slope: Symbol
 
 
 class _Watched:
-    """Stands in a chain for one of its layers, and labels what goes through it."""
+    """Stands in a container for one of its layers, and labels what goes through it."""
 
     def __init__(self, layer: Layer, name: str, tape: Tape, labels: dict[Symbol, str]) -> None:
         self.layer, self.name, self.tape, self.labels = layer, identifier(name), tape, labels
@@ -75,15 +78,15 @@ class _Watched:
         return result
 
 
-def _watch(chain: Chain, tape: Tape, labels: dict[Symbol, str], prefix: str = "") -> None:
+def _watch(container: Container, tape: Tape, labels: dict[Symbol, str], prefix: str = "") -> None:
     layers: list[Any] = []
-    for name, layer in zip(chain.names, chain.layers, strict=True):
-        if isinstance(layer, Chain):
+    for name, layer in zip(container.names, container.layers, strict=True):
+        if isinstance(layer, Container):
             _watch(layer, tape, labels, f"{prefix}{name}.")
             layers.append(layer)
         else:
             layers.append(_Watched(layer, f"{prefix}{name}", tape, labels))
-    chain._layers = tuple(layers)
+    container._layers = tuple(layers)
 
 
 def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
@@ -123,7 +126,7 @@ def trace_step(net: Network, x_shape: Shape, t_shape: Shape) -> Step:
         optimizer._alpha = alpha  # type: ignore[assignment]  # the rate stays free
         new, remembered = _named("the optimizer", optimizer.update, p, g, memory)
     output: Any = y
-    return Step(tape, output, loss, new, remembered, labels)
+    return Step(tape, output, loss, new, remembered, labels, dy)
 
 
 def identifier(name: str) -> str:
