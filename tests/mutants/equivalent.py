@@ -17,6 +17,8 @@ _BACKPROP = "def backprop(self, dy: Array, cache: {}, inputs: bool = {}) -> Back
 
 _FLOATS = 'y = y if y.dtype.kind in "{}" else y.astype({})'
 _SIGMOID = "return np.where(y {} 0, e, np.ones_like(e)) / (1 + e) - expected"
+_VALUE = "return np.where(x {} 0, e, np.ones_like(e)) * (1 / (1 + e))"
+_RANGE = "if low {} -np.inf or high {} np.inf:"
 _LEAKY = "return np.where(x {} 0, x, self._leak * x)"
 _INDEX = 'is_index = indices.dtype.kind in "{}" and indices.shape not in shapes'
 _FIRST = "_, gradients = self.backprop(dy, caches, inputs={})"
@@ -28,6 +30,7 @@ EQUIVALENT: dict[str, list[Change]] = {
     ],
     "at the boundary both sides are the same: exp(-0) is 1, and leak times 0 is 0": [
         Change("minnet.losses.BinaryCrossEntropy.slope", *map(_SIGMOID.format, ("<", "<="))),
+        Change("minnet.layers.Sigmoid.f", *map(_VALUE.format, ("<", "<="))),
         Change("minnet.layers.LeakyReLU.f", *map(_LEAKY.format, (">", ">="))),
     ],
     "another name of float64, and letters that no kind of array has": [
@@ -36,6 +39,10 @@ EQUIVALENT: dict[str, list[Change]] = {
     ]
     + [
         Change("minnet.losses.SoftmaxCrossEntropy.targets", *map(_INDEX.format, ("ui", "XXuiXX"))),
+    ],
+    "a look for outputs beyond infinity, where there are none": [
+        Change("minnet.losses.Loss.check_outputs", *map(_RANGE.format, *zip((">", "<"), signs)))
+        for signs in ((">", "<="), (">=", "<"))
     ],
     "None for False, of which only the truth is asked": [
         Change("minnet.network.Network._step", *map(_FIRST.format, (False, None))),
