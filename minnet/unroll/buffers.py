@@ -126,23 +126,29 @@ class _Reader:
     """A call that reads an input, made anew for one that lies elsewhere."""
 
     def __init__(self, call: Call, inputs: dict[str, Array]) -> None:
-        self.call, self.inputs = call, inputs
+        self.function, self.options = call.func, call.keywords
+        self.args = [_Place(arg, inputs) for arg in call.args]
 
     def call_on(self, fact: dict[str, Array]) -> Call:
         """The call for the fact's arrays, contiguous and of the inputs' shapes."""
-        call = self.call
-        args = (self._moved(arg, fact) for arg in call.args)
-        options = {key: self._moved(value, fact) for key, value in call.keywords.items()}
-        return partial(call.func, *args, **options)
+        return partial(self.function, *(arg.on(fact) for arg in self.args), **self.options)
 
-    def _moved(self, value: Any, fact: dict[str, Array]) -> Any:
-        for name, old in self.inputs.items():
-            if isinstance(value, np.ndarray) and np.may_share_memory(value, old):
-                offset = value.ctypes.data - old.ctypes.data
-                return np.ndarray(value.shape, value.dtype, fact[name], offset, value.strides)
-        return value
+
+class _Place:
+    """What a call is given: a view of an input, by where it lies in it, or something else."""
+
+    def __init__(self, value: Any, inputs: dict[str, Array]) -> None:
+        self.value, self.name = value, ""
+        for name, array in inputs.items():
+            if isinstance(value, np.ndarray) and np.may_share_memory(value, array):
+                self.name, self.offset = name, value.ctypes.data - array.ctypes.data
+
+    def on(self, fact: dict[str, Array]) -> Any:
+        if not self.name:
+            return self.value
+        old = self.value
+        return np.ndarray(old.shape, old.dtype, fact[self.name], self.offset, old.strides)
 
 
 def _mentions(call: Call, array: Array) -> bool:
-    values = (*call.args, *call.keywords.values())
-    return any(isinstance(v, np.ndarray) and np.may_share_memory(v, array) for v in values)
+    return any(isinstance(v, np.ndarray) and np.may_share_memory(v, array) for v in call.args)

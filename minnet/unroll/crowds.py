@@ -19,7 +19,7 @@ from minnet.unroll.tracing import Shape, trace_step
 if TYPE_CHECKING:
     from minnet.network import Network
 
-CACHE = 3 << 20  # bytes that the buffers of a chunk may take
+CACHE = 1 << 20  # bytes that the buffers of a chunk may take: half of the fast cache of a core
 MOST_CALLS = 1000  # a step of more calls than that is left to the layers
 BLOCK = 64  # steps between two looks at whether all is finite
 
