@@ -56,6 +56,7 @@ FIRST = {
     "minnet/derivatives.py": "check_gradients",
     "minnet/diagnosis.py": "check_gradients",
     "bench/nnbench.py": "nnbench",
+    "bench/history.py": "nnbench",
 }
 # the suite of properties of what a fault is in, and its cases where no class names them
 SUITES = {

@@ -41,8 +41,8 @@ EQUIVALENT: dict[str, list[Change]] = {
         Change("minnet.losses.SoftmaxCrossEntropy.targets", *map(_INDEX.format, ("ui", "XXuiXX"))),
     ],
     "a look for outputs beyond infinity, where there are none": [
-        Change("minnet.losses.Loss.check_outputs", *map(_RANGE.format, *zip((">", "<"), signs)))
-        for signs in ((">", "<="), (">=", "<"))
+        Change("minnet.losses.Loss.check_outputs", _RANGE.format(">", "<"), new)
+        for new in (_RANGE.format(">", "<="), _RANGE.format(">=", "<"))
     ],
     "None for False, of which only the truth is asked": [
         Change("minnet.network.Network._step", *map(_FIRST.format, (False, None))),

@@ -26,7 +26,7 @@ ELEMENTWISE, INITIALIZERS = "minnet/elementwise.py", "minnet/initializers.py"
 FLOATS, CROWDS, ARRAYS = (f"minnet/unroll/{name}.py" for name in ("floats", "crowds", "arrays"))
 SYMBOLS, SCALARS, ENGINES = (f"minnet/unroll/{n}.py" for n in ("symbols", "scalars", "engines"))
 IDENTITIES, BUFFERS = "minnet/unroll/identities.py", "minnet/unroll/buffers.py"
-BENCH = "bench/nnbench.py"
+BENCH, HISTORY = "bench/nnbench.py", "bench/history.py"
 
 _DM = "np.atleast_2d(dy).mT @ np.atleast_2d(x)"
 _MEMORY = "twin.__dict__.update(self.__dict__, _home=None)\n        twin._arrays"
@@ -263,7 +263,7 @@ FAULTS = [
     Fault("rollback leaves the structure", SNAPSHOTS, "            self._rebuild()\n            try:",
           "            try:"),
     Fault("rollback leaves the loss", SNAPSHOTS, '("_loss", "_optimizer", "_engine")', '("_optimizer", "_engine")'),
-    Fault("rollback leaves the seed", BENCH, "        self._seed = seed\n\n    def training", "\n    def training"),
+    Fault("rollback leaves the seed", HISTORY, "        bench.seed = self.seed\n", "        pass\n"),
     Fault("the potential changes the bench", BENCH, "        finally:\n            before.restore()",
           "        finally:\n            pass"),
     # initializers and facts
