@@ -248,6 +248,18 @@ def test_a_view_of_a_copy_keeps_its_numbers():
     assert_equal_step(fast, slow, lambda net: net.learn([data().batches(5)[0]]))
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_fact_changed_in_place_is_read_again(step):
+    fast, slow = network(engine="arrays"), network(engine="layers")
+    x, t = np.ones((4, 3 * step))[:, ::step], np.ones((4, 2 * step))[:, ::step]
+    assert fast.engine == "arrays"
+    for changed in (x, t, x):
+        for net in (fast, slow):
+            net.learn([(x, t)])
+        np.testing.assert_allclose(fast._flat, slow._flat, rtol=1e-12)
+        changed *= 0.5
+
+
 @pytest.mark.parametrize("crowd", [False, True])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_bits_do_not_depend_on_how_the_steps_are_asked_for(optimizer, crowd):

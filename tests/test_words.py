@@ -196,3 +196,55 @@ def test_steps_are_numbered_through_and_epochs_counted() -> None:
     facts = Facts([[1], [2]], [[0], [1]])
     once, twice = (Network([Affinity(1, 1, rng=0)]) for _ in range(2))
     assert len(list(once.steps(facts, 2))) == 4 and len(list(twice.steps(facts))) == 2
+
+
+def test_only_the_first_layer_is_spared_its_dx() -> None:
+    asked: list[tuple[str | None, bool]] = []
+
+    class Listens(Identity):
+        def backprop(self, dy: Any, cache: Any, inputs: bool = True) -> Any:
+            asked.append((self.name, inputs))
+            return super().backprop(dy, cache)
+
+    net = Network([Listens(name="a"), Affinity(1, 1), Listens(name="b")])
+    net.engine = "layers"
+    net.learn([([1], [1])])
+    assert asked == [("b", True), ("a", False)]
+
+
+def test_no_dx_where_none_is_asked_for() -> None:
+    for layer in (Affinity(2, 2), Map(np.sin, np.cos), ReLU()):
+        y, cache = layer.forward(TWO)
+        assert layer.backprop(y, cache, inputs=False)[0] is None
+
+
+def test_a_crowd_is_drawn_for_the_widths_of_its_nets() -> None:
+    asked = []
+
+    def initializer(rng: Any, n: int, m: int, lead: Any = ()) -> Any:
+        asked.append((n, m, lead))
+        return np.zeros((*lead, m * n + m))
+
+    crowd = Network([Affinity(2, 5, initializer=initializer)]).replicate(3, 0)
+    crowd.randomize(0)
+    assert asked == [(2, 5, ()), (2, 5, (3,)), (2, 5, (3,))]
+
+
+@pytest.mark.parametrize("ends", [(0.0, np.inf), (-np.inf, 0.0)])
+def test_outputs_may_be_bounded_on_one_side(ends: tuple[float, float]) -> None:
+    class OneSided(SquaredError):
+        output_range = ends
+
+    good = 3.0 if ends[0] == 0 else -3.0
+    assert OneSided()([good], [0]) == 4.5
+    with pytest.raises(ValueError, match="takes outputs in"):
+        OneSided()([-good], [0])
+
+
+def test_an_optimizer_of_ones_own_shows_all_its_settings() -> None:
+    class Own(Optimizer):
+        def __init__(self) -> None:
+            super().__init__(1)
+            self._X = 0.5
+
+    assert repr(Own()) == "Own(alpha=1, X=0.5)"

@@ -107,12 +107,10 @@ class Buffers:
             self._settle(state)
         if "alpha" in self.plan.inputs:
             self.plan.inputs["alpha"][...] = net._optimizer._alpha
+        x, t = np.ascontiguousarray(x, net.dtype), np.ascontiguousarray(t, net.dtype)
         if self.fact[0] is not x or self.fact[1] is not t:  # else they lie where they lay
             self.fact = x, t
-            fact = {
-                "x": np.ascontiguousarray(x, net.dtype),
-                "t": np.ascontiguousarray(t, net.dtype),
-            }
+            fact = {"x": x, "t": t}
             for i, reader in self.readers:
                 self.plan.calls[i] = reader.call_on(fact)
         return self.plan

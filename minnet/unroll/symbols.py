@@ -226,7 +226,7 @@ def apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
         return args[0] * args[0]
     if ufunc is np.minimum and args[1].op == "negative" and args[1].args[0] is args[0]:
         return -abs(args[0])  # the same numbers, nan too
-    if ufunc.signature is not None:
+    if ufunc.signature is not None or getattr(np, ufunc.__name__, None) is not ufunc:
         raise Untraceable(f"np.{ufunc.__name__}")
     if all(arg.op == "number" for arg in args):
         return tape.constant(float(ufunc(*(arg.setting for arg in args))))

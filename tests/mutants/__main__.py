@@ -56,6 +56,7 @@ FIRST = {
     "minnet/derivatives.py": "check_gradients",
     "minnet/diagnosis.py": "check_gradients",
     "bench/nnbench.py": "nnbench",
+    "bench/history.py": "nnbench",
 }
 # the suite of properties of what a fault is in, and its cases where no class names them
 SUITES = {
@@ -127,7 +128,7 @@ def planted(fault: Fault | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         changed = ROOT / (fault.file if fault else "nothing")
-        for part in ("minnet", "bench", "tests", "setup.cfg"):
+        for part in ("minnet", "bench", "tests", "docs", "setup.cfg"):
             _link(ROOT / part, copy / part, changed)
         if fault is not None:
             file = copy / fault.file

@@ -25,7 +25,8 @@ DIAGNOSIS = "minnet/diagnosis.py"
 ELEMENTWISE, INITIALIZERS = "minnet/elementwise.py", "minnet/initializers.py"
 FLOATS, CROWDS, ARRAYS = (f"minnet/unroll/{name}.py" for name in ("floats", "crowds", "arrays"))
 SYMBOLS, SCALARS, ENGINES = (f"minnet/unroll/{n}.py" for n in ("symbols", "scalars", "engines"))
-BENCH = "bench/nnbench.py"
+IDENTITIES, BUFFERS = "minnet/unroll/identities.py", "minnet/unroll/buffers.py"
+BENCH, HISTORY = "bench/nnbench.py", "bench/history.py"
 
 _DM = "np.atleast_2d(dy).mT @ np.atleast_2d(x)"
 _MEMORY = "twin.__dict__.update(self.__dict__, _home=None)\n        twin._arrays"
@@ -251,8 +252,8 @@ FAULTS = [
     Fault("appended in front", STRUCTURE, "(*self._layers, *_sequence(layers))", "(*_sequence(layers), *self._layers)"),
     Fault("a crowd draws net by layer", STRUCTURE, "layer._drawn(np.random.default_rng(seed), lead)",
           "layer._drawn(rng, lead)"),
-    Fault("a layer in two places", STRUCTURE, "if layer._home not in (None, chain) or", "if False or"),
-    Fault("widths not checked", STRUCTURE, "if None not in (width, layer.n) and layer.n != width:", "if False:"),
+    Fault("a layer in two places", STRUCTURE, "if layer._home not in (None, container) or", "if False or"),
+    Fault("widths not checked", STRUCTURE, "if None not in (width, n) and n != width:", "if False:"),
     Fault("a removed layer stays placed", STRUCTURE, "                layer._release()\n", "                pass\n"),
     Fault("rollback forgets the memory", SNAPSHOTS,
           '"_memory": None if memory is None else {k: a.copy() for k, a in memory.items()}', '"_memory": None'),
@@ -262,7 +263,7 @@ FAULTS = [
     Fault("rollback leaves the structure", SNAPSHOTS, "            self._rebuild()\n            try:",
           "            try:"),
     Fault("rollback leaves the loss", SNAPSHOTS, '("_loss", "_optimizer", "_engine")', '("_optimizer", "_engine")'),
-    Fault("rollback leaves the seed", BENCH, "        self._seed = seed\n\n    def training", "\n    def training"),
+    Fault("rollback leaves the seed", HISTORY, "        bench.seed = self.seed\n", "        pass\n"),
     Fault("the potential changes the bench", BENCH, "        finally:\n            before.restore()",
           "        finally:\n            pass"),
     # initializers and facts
@@ -304,8 +305,16 @@ FAULTS = [
           "last[looked_at] = max(last.get(looked_at, 0), last[symbol])", "pass"),
     Fault("arrays: a view of a copy keeps the original", ARRAYS, "            looked_at = symbol.args[0]",
           "            looked_at = _root(symbol)"),
-    Fault("arrays: sums lose a term", ARRAYS, "for part in parts[2:]:", "for part in parts[3:]:"),
-    Fault("arrays: products lose a term", ARRAYS, "for term in terms[1:]:", "for term in terms[2:]:"),
+    Fault("arrays: sums lose a term", ARRAYS, ".reduce, array, axis=axes", ".reduce, array[-2:], axis=axes"),
+    Fault("arrays: products lose a term", ARRAYS, '"fkn,kjn->fjn", a, b', '"fkn,kjn->fjn", a[:, 1:], b[1:]'),
+    Fault("arrays: a sum for an extremum", ARRAYS, "self._call(getattr(np, op).reduce", "self._call(np.add.reduce"),
+    Fault("identities: the logistic slope without the square", IDENTITIES, "return v * y * y if", "return v * y if"),
+    Fault("identities: the sign of a sum taken by one term", IDENTITIES, "np.subtract, (_negative(product), rest)",
+          "np.add, (_negative(product), rest)"),
+    Fault("buffers: the old answer to a fact", BUFFERS, "if self.fact[0] is not x or self.fact[1] is not t:",
+          "if self.fact[0] is not x:"),
+    Fault("buffers: the old arrays of another structure", BUFFERS,
+          "if any(array is not self.state.get(key) for key, array in state.items()):", "if False:"),
     Fault("crowds: stopped nets go on", CROWDS, "            elif self.stopped.any():", "            elif False:"),
     Fault("crowds: a lost net keeps its step", CROWDS,
           "            self.stopped |= lost\n        self._restore(before, np.flatnonzero(self.stopped))",
