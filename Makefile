@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: xor test check faults mutants fuzz peers clean
+.PHONY: xor test check docs homes faults mutants fuzz peers clean
 
 xor: .venv/ready-bench
 	$(BIN)/python -m bench xor --gif --out out
@@ -17,6 +17,15 @@ check: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# the site, in docs/_build/html: its pages run, and a warning is an error
+docs: .venv/ready-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --jobs 2 docs docs/_build/html
+
+# the knobs in a real browser, window and notebook; needs chromium, chromium-driver, xvfb,
+# xdotool and x11-apps
+homes: .venv/ready-homes
+	$(BIN)/python -m pytest tests/homes/in_browser.py tests/homes/in_window.py tests/homes/in_notebook.py
 
 # plant faults by hand, one at a time: each must make a test fail
 faults: .venv/ready-test
@@ -36,7 +45,7 @@ peers: .venv-peers/ready
 	.venv-peers/bin/python -m bench.peers
 
 clean:
-	rm -rf .venv .venv-peers out build dist minnet.egg-info mutants
+	rm -rf .venv .venv-peers out build dist docs/_build minnet.egg-info mutants
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -46,6 +55,14 @@ clean:
 
 .venv/ready-bench: .venv/bin/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+.venv/ready-docs: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,docs]'
+	@touch $@
+
+.venv/ready-homes: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench,test,homes]'
 	@touch $@
 
 .venv-peers/ready: setup.cfg pyproject.toml

@@ -212,6 +212,16 @@ def test_buffers_leave_steps_that_are_not_finite_to_the_layers():
     assert (net._flat == before).all()
 
 
+def test_logaddexp_is_written_out():
+    softplus = Map(lambda x: np.logaddexp(0, x), lambda x: 1 / (1 + np.exp(-x)))
+    fast, slow = (Network([Affinity(3, 2, rng=0), layer]) for layer in (softplus, softplus.copy()))
+    slow.engine = "layers"
+    assert fast.engine == "floats" and "log1p" in fast.unrolled(forward_only=True)
+    for fact in data():
+        assert_equal_step(fast, slow, lambda net, fact=fact: net.learn([fact]))
+        slow._flat[...] = fast._flat
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_identities_hold_but_for_rounding(dtype):
     x = np.concatenate([np.linspace(-60, 60, 4001), [0.0, -0.0, 1e-30, -1e-30]]).astype(dtype)

@@ -224,6 +224,9 @@ def apply(tape: Tape, ufunc: np.ufunc, args: tuple[Symbol, ...]) -> Symbol:
             return args[0] * (1 / factor)
     if ufunc is np.square or (ufunc is np.power and args[1].setting == 2.0):
         return args[0] * args[0]
+    if ufunc is np.logaddexp:
+        larger, apart = apply(tape, np.maximum, args), abs(args[0] - args[1])
+        return larger + apply(tape, np.log1p, (apply(tape, np.exp, (-apart,)),))
     if ufunc is np.minimum and args[1].op == "negative" and args[1].args[0] is args[0]:
         return -abs(args[0])  # the same numbers, nan too
     if ufunc.signature is not None or getattr(np, ufunc.__name__, None) is not ufunc:
