@@ -15,7 +15,7 @@ from bench.__main__ import main
 from bench.arguments import Refusal
 from bench.ideals import of_table
 from bench.knobs import ALPHAS, MOST_HIDDEN, Knobs
-from bench.tables import read_table
+from bench.csv_facts import read_table
 from minnet import (
     SGD,
     Adam,
