@@ -11,11 +11,11 @@ import numpy as np
 
 from bench.arguments import Parser, Refusal, folder, integer
 from bench.browser import serve
+from bench.csv_facts import read_table
 from bench.knobs import MOST_HIDDEN, Knobs
 from bench.knobs_view import on_screen, show
 from bench.nnbench import NNBench
 from bench.objects import load_object
-from bench.csv_facts import read_table
 from minnet import SGD, Affinity, Facts, Layer, Network, Tanh, glorot
 from minnet.checks import brief
 

@@ -13,9 +13,9 @@ import pytest
 from bench import NNBench
 from bench.__main__ import main
 from bench.arguments import Refusal
+from bench.csv_facts import read_table
 from bench.ideals import of_table
 from bench.knobs import ALPHAS, MOST_HIDDEN, Knobs
-from bench.csv_facts import read_table
 from minnet import (
     SGD,
     Adam,
