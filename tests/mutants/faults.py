@@ -307,7 +307,7 @@ FAULTS = [
           "            looked_at = _root(symbol)"),
     Fault("arrays: sums lose a term", ARRAYS, ".reduce, array, axis=axes", ".reduce, array[-2:], axis=axes"),
     Fault("arrays: products lose a term", ARRAYS, '"fkn,kjn->fjn", a, b', '"fkn,kjn->fjn", a[:, 1:], b[1:]'),
-    Fault("arrays: a sum for an extremum", ARRAYS, "self._call(getattr(np, op).reduce", "self._call(np.add.reduce"),
+    Fault("arrays: an extremum for a sum", ARRAYS, "self._call(getattr(np, op).reduce", "self._call(np.maximum.reduce"),
     Fault("identities: the logistic slope without the square", IDENTITIES, "return v * y * y if", "return v * y if"),
     Fault("identities: the sign of a sum taken by one term", IDENTITIES, "np.subtract, (_negative(product), rest)",
           "np.add, (_negative(product), rest)"),

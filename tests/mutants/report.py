@@ -23,7 +23,7 @@ def known_killers() -> dict[str, str]:
 
 def write_faults(killers: dict[Fault, list[str]]) -> None:
     """The section of the faults planted by hand, from the tests that kill each."""
-    sys.path.insert(0, str(FILE.parents[1] / "tests"))
+    sys.path[:0] = [str(FILE.parents[1]), str(FILE.parents[1] / "tests")]
     import properties  # only now: a process forked before must not have imported minnet
 
     dead = sum(map(bool, killers.values()))
