@@ -106,8 +106,13 @@ FAULTS = [
     Fault("leaky jumps below 0", LAYERS, "x, self._leak * x)", "x, self._leak * x - (x < 0) * 1e-7)"),
     # layers: what only one property sees
     Fault("large dy clipped", LAYERS, "return dy @ self.M if inputs", "return np.clip(dy, -1e9, 1e9) @ self.M if inputs"),
-    Fault("a hole in relu'", LAYERS, "return x > 0\n", "return (x > 0) & (x != 3.875)\n"),
-    Fault("relu'(0) = 1 in large batches", LAYERS, "return x > 0\n", "return x > 0 if x.size < 30 else x >= 0\n"),
+    Fault("a hole in tanh'", LAYERS, "return 4 * e / (1 + e) ** 2", "return 4 * e / (1 + e) ** 2 * (x != -3.625)"),
+    Fault("twice the bias, and its gradient", LAYERS,
+          "mT + along_batch(self.b), x\n\n    def backprop(self, dy: Array, x: Array, inputs: bool = True) -> Back:\n"
+          '        gradients = {"M": np.atleast_2d(dy).mT @ np.atleast_2d(x), "b": ',
+          "mT + 2 * along_batch(self.b), x\n\n    def backprop(self, dy: Array, x: Array, inputs: bool = True) -> Back:\n"
+          '        gradients = {"M": np.atleast_2d(dy).mT @ np.atleast_2d(x), "b": 2 * '),
+    Fault("relu'(0) = 1 in large batches", LAYERS, "return x > 0\n", "return x > 0 if x.size <= 100 else x >= 0\n"),
     Fault("nets get each other's db", LAYERS, '"b": batch_sum(dy)',
           '"b": batch_sum(dy) if dy.ndim < 3 else batch_sum(dy)[::-1]'),
     Fault("identity keeps what it has seen", LAYERS, "return +x, None", "self._seen = +x\n        return +x, None"),
@@ -307,7 +312,7 @@ FAULTS = [
           "            looked_at = _root(symbol)"),
     Fault("arrays: sums lose a term", ARRAYS, ".reduce, array, axis=axes", ".reduce, array[-2:], axis=axes"),
     Fault("arrays: products lose a term", ARRAYS, '"fkn,kjn->fjn", a, b', '"fkn,kjn->fjn", a[:, 1:], b[1:]'),
-    Fault("arrays: a sum for an extremum", ARRAYS, "self._call(getattr(np, op).reduce", "self._call(np.add.reduce"),
+    Fault("arrays: an extremum for a sum", ARRAYS, "self._call(getattr(np, op).reduce", "self._call(np.maximum.reduce"),
     Fault("identities: the logistic slope without the square", IDENTITIES, "return v * y * y if", "return v * y if"),
     Fault("identities: the sign of a sum taken by one term", IDENTITIES, "np.subtract, (_negative(product), rest)",
           "np.add, (_negative(product), rest)"),

@@ -13,17 +13,26 @@ from faults import Fault
 FILE = Path(__file__).parents[2] / "docs" / "mutants.md"
 BY_HAND, BY_TOOL = "Faults planted by hand", "Faults planted by a tool"
 SUITES = {"LayerProperties": "layer", "LossProperties": "loss"}
+_LAYER_FILES = [f"minnet/{name}.py" for name in ("layers", "parameters", "elementwise", "network")]
+PLACES = {  # the files of their faults, and the classes of tests that have their properties
+    "layer": (_LAYER_FILES, ["TestLayers", "TestRandomNetworks"]),
+    "loss": (["minnet/losses.py"], ["TestLosses"]),
+}
 
 
 def known_killers() -> dict[str, str]:
     """The test that the document names for each fault."""
     rows = [line.split(" | ") for line in FILE.read_text().splitlines()] if FILE.exists() else []
-    return {row[0].removeprefix("| "): row[-1].strip("`| ") for row in rows if "::" in row[-1]}
+    return {
+        row[0].removeprefix("| ").replace("\\|", "|"): row[-1].strip("`| ")
+        for row in rows
+        if "::" in row[-1]
+    }
 
 
 def write_faults(killers: dict[Fault, list[str]]) -> None:
     """The section of the faults planted by hand, from the tests that kill each."""
-    sys.path.insert(0, str(FILE.parents[1] / "tests"))
+    sys.path[:0] = [str(FILE.parents[1]), str(FILE.parents[1] / "tests")]
     import properties  # only now: a process forked before must not have imported minnet
 
     dead = sum(map(bool, killers.values()))
@@ -37,7 +46,9 @@ def write_faults(killers: dict[Fault, list[str]]) -> None:
     text += ["", "### Every fault, and a test that it fails", "", *_row("fault", "file", "test")]
     text += ["| --- | --- | --- |"]
     for fault, failed in killers.items():
-        text += _row(fault.name, fault.file, f"`{failed[0]}`" if failed else "**lives**")
+        text += _row(
+            fault.name.replace("|", "\\|"), fault.file, f"`{failed[0]}`" if failed else "**lives**"
+        )
     write_section(BY_HAND, text)
 
 
@@ -48,13 +59,11 @@ def _properties(suite: type, what: str, killers: dict[Fault, list[str]]) -> list
         for name, value in vars(suite).items()
         if name.startswith("test_")
     }
-    classes = (
-        ("::TestLosses::",) if what == "loss" else ("::TestLayers::", "::TestRandomNetworks::")
-    )
+    files, classes = PLACES[what]
     killed = {
         fault.name: {test.rpartition("::test_")[2] for test in failed
                      if any(f"::{name}::" in test for name in classes)}
-        for fault, failed in killers.items()
+        for fault, failed in killers.items() if fault.file in files
     }  # fmt: skip
     killed = {fault: names for fault, names in killed.items() if names}
     lines = [f"### The properties of a {what}", ""]
@@ -67,7 +76,7 @@ def _properties(suite: type, what: str, killers: dict[Fault, list[str]]) -> list
     lines += ["", *_row(f"fault of a {what}", *says)]
     lines += ["| --- |" + " :-: |" * len(says)]
     for fault, names in killed.items():
-        lines += _row(fault, *("x" if name in names else "" for name in says))
+        lines += _row(fault.replace("|", "\\|"), *("x" if name in names else "" for name in says))
     return lines
 
 
