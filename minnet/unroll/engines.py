@@ -7,14 +7,14 @@ on how many facts come or what ran before, so that a replay gives the same bits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet.checks import Array, positive_int
-from minnet.facts import Fact, Facts, checked_arrays, checked_facts
+from minnet.facts import Facts, checked_arrays, checked_facts
 from minnet.snapshots import unchanged_by_errors
 from minnet.unroll.buffers import Buffers
 from minnet.unroll.crowds import CompiledCrowd, Crowd
@@ -160,7 +160,6 @@ def _learn_all(net: Network, facts: Any, epochs: int) -> Any:
     if isinstance(facts, Facts):
         x, t = checked_arrays(net, facts)
         shapes = {(x.shape[1:], t.shape[1:])}
-        each: Sequence[Fact] = list(zip(x, t, strict=True))
     else:
         each = checked_facts(net, facts)
         shapes = {(x.shape, t.shape) for x, t in each}
@@ -170,6 +169,7 @@ def _learn_all(net: Network, facts: Any, epochs: int) -> Any:
     with unchanged_by_errors(net):
         net._start_learning()
         if not isinstance(runner, Floats):
+            each = list(zip(x, t, strict=True)) if isinstance(facts, Facts) else each
             return runner.learn(net, each, epochs)
         if not isinstance(facts, Facts):
             x, t = (np.stack(arrays) for arrays in zip(*each, strict=True))

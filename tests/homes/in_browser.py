@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PICTURES, Layout, replayed
+from driven import PICTURES, Layout, replayed, serving  # noqa: F401  # a fixture
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

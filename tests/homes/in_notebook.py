@@ -6,7 +6,7 @@ import base64
 from io import BytesIO
 
 import numpy as np
-from conftest import PICTURES, ROOT
+from driven import PICTURES, ROOT
 
 CELLS = (
     "%matplotlib widget",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import PICTURES, ROOT, Layout, opened
+from driven import PICTURES, ROOT, Layout, opened
 
 SCREEN = ":77"
 
