@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driven import PICTURES, Layout, replayed, serving  # noqa: F401  # a fixture
+from driven import PICTURES, Layout, replayed
+
+pytest_plugins = ["driven"]  # its fixture `serving`
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
