@@ -6,15 +6,7 @@ Where a widget is on the screen is asked of a twin on a figure without a screen.
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pytest
 
 from bench import knobs_command
 from bench.__main__ import _parser
@@ -78,37 +70,3 @@ def replayed(folder: Path, *arguments: str) -> None:
     for name, array in knobs.bench.net.parameters.items():
         assert saved[name].tobytes() == array.tobytes(), name
     assert set(saved) == set(knobs.bench.net.parameters)
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> Iterator[Any]:
-    """`serving(*arguments)` starts the command with --browser; gives the address, and a stop."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> tuple[str, Any]:
-        command = [sys.executable, "-m", "bench", "knobs", "--browser", "--out", str(tmp_path)]
-        server = subprocess.Popen(
-            [*command, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )  # fmt: skip
-        running.append(server)
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        assert "http://127.0.0.1:" in line, line + server.communicate()[1]
-
-        def stop() -> tuple[int, str, str]:
-            server.send_signal(signal.SIGINT)
-            out, err = server.communicate(timeout=30)
-            return server.returncode, out, err
-
-        return line.split()[-1], stop
-
-    yield start
-    for server in running:
-        if server.poll() is None:
-            server.kill()
-        server.communicate()
-
-
-def changed(before: Any, after: Any) -> bool:
-    return not np.array_equal(before, after)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -12,9 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driven import PICTURES, Layout, replayed
-
-pytest_plugins = ["driven"]  # its fixture `serving`
+from driven import PICTURES, ROOT, Layout, replayed
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -101,6 +102,40 @@ class Tab:
                 inside = url.startswith(own)
                 found += [] if inside else [url]
         return found
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Any]:
+    """`serving(*arguments)` starts the command with --browser; gives the address, and a stop."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> tuple[str, Any]:
+        command = [sys.executable, "-m", "bench", "knobs", "--browser", "--out", str(tmp_path)]
+        server = subprocess.Popen(
+            [*command, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        running.append(server)
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        assert "http://127.0.0.1:" in line, line + server.communicate()[1]
+
+        def stop() -> tuple[int, str, str]:
+            server.send_signal(signal.SIGINT)
+            out, err = server.communicate(timeout=30)
+            return server.returncode, out, err
+
+        return line.split()[-1], stop
+
+    yield start
+    for server in running:
+        if server.poll() is None:
+            server.kill()
+        server.communicate()
+
+
+def changed(before: Any, after: Any) -> bool:
+    return not np.array_equal(before, after)
 
 
 @pytest.fixture(scope="module")
