@@ -27,7 +27,7 @@ def small() -> Network:
 
 
 def drawn(net: Network | None = None, facts: int = 40, ideal: Any = None, **more: Any) -> KnobsView:
-    figure = Figure(SIZE, dpi=DPI)
+    figure = Figure(SIZE, dpi=0.7 * DPI)  # faster to draw
     FigureCanvasAgg(figure)
     bench = NNBench(net or small(), ideal or (lambda x: x[::-1]))
     return KnobsView(Knobs(bench, facts, **more), figure)
