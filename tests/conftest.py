@@ -23,7 +23,7 @@ settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=30,
+    max_examples=25,
     report_multiple_bugs=False,
     # a property is a method, which pytest calls on a new object for each case
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
